@@ -1,0 +1,82 @@
+import { resolve } from 'node:path'
+import { bundledPatterns, loadPatterns } from '../app.js'
+import type { Catalog, FailureType } from '../catalog/compile.js'
+import { parseConfig } from '../config/config.js'
+import { problemToWire, typeToWire } from '../server/wire.js'
+import { readArguments, UsageError } from './arguments.js'
+
+export const patternsHelp = `faultline patterns list [--json] [--patterns DIR …] [--no-bundled]
+faultline patterns check [--json] DIR
+
+list   the failure types, their thresholds and where each number comes from
+check  reads a folder of pattern files as the service would, and says what is wrong: shape, expressions, examples, names.
+       Exit code 1 when something is.
+`
+
+/** Lists the catalogue, or checks a folder of pattern files. */
+export async function patterns(args: readonly string[]): Promise<number> {
+  const [action, ...rest] = args
+  if (action === 'list') return list(rest)
+  if (action === 'check') return check(rest)
+  throw new UsageError(
+    action === undefined ? 'patterns: list or check is expected' : `patterns: "${action}" is not one of list, check`,
+  )
+}
+
+const out = (text: string): void => {
+  process.stdout.write(`${text}\n`)
+}
+
+async function list(args: readonly string[]): Promise<number> {
+  const { values } = readArguments(args, {
+    json: { type: 'boolean', default: false },
+    patterns: { type: 'string', multiple: true },
+    'no-bundled': { type: 'boolean', default: false },
+  })
+  const config = parseConfig({
+    environment: process.env,
+    flags: values.patterns ? { patterns: values.patterns } : {},
+  })
+  const catalog = await loadPatterns(config, { bundled: !values['no-bundled'] }).load()
+  const types = [...catalog.types.values()].toSorted((a, b) => (a.type < b.type ? -1 : 1))
+  if (values.json) for (const type of types) out(JSON.stringify(typeToWire(type, catalog.patterns)))
+  else for (const type of types) out(row(type, catalog))
+  return 0
+}
+
+function row({ type, severity, threshold, family }: FailureType, { patterns: all }: Catalog): string {
+  const count = all.filter((pattern) => pattern.type === type && !pattern.recovers).length
+  const limit = `${threshold.count} in ${threshold.windowMs / 60_000} min`
+  return (
+    `${type.padEnd(34)} ${severity.padEnd(9)} ${limit.padEnd(13)} (${threshold.from})`.padEnd(78) +
+    ` ${String(count).padStart(3)} patterns  ${family}`
+  )
+}
+
+async function check(args: readonly string[]): Promise<number> {
+  const { values, positionals } = readArguments(args, { json: { type: 'boolean', default: false } })
+  const [folder, ...others] = positionals
+  if (folder === undefined || others.length > 0) throw new UsageError('patterns check: one folder is expected')
+  const path = resolve(folder)
+  const config = parseConfig({
+    environment: process.env,
+    flags: { patterns: path === bundledPatterns ? [] : [path] },
+  })
+  const catalog = await loadPatterns(config, { bundled: true }).load()
+  const own = catalog.problems.filter(({ file }) => file.startsWith(`${path}/`))
+  const checked = catalog.patterns.filter(({ file }) => file.startsWith(`${path}/`))
+  const costly = checked.filter(({ atoms }) => atoms === undefined)
+  if (values.json) {
+    for (const problem of own) out(JSON.stringify(problemToWire(problem)))
+    for (const { file, id } of costly) out(JSON.stringify({ file, pattern: id, warning: noAtom }))
+  } else {
+    for (const { file, pattern, message } of own)
+      out(`${file}: ${pattern === undefined ? '' : `${pattern}: `}${message}`)
+    for (const { file, id } of costly) out(`${file}: ${id}: warning: ${noAtom}`)
+    out(`${checked.length} patterns are good, ${own.length} problems`)
+  }
+  return own.length > 0 ? 1 : 0
+}
+
+const noAtom =
+  'no text of four letters, digits or spaces is in every match, so every line of its sources has to be looked at'

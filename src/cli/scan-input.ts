@@ -1,0 +1,128 @@
+import { closeSync, createReadStream, fstatSync, openSync, readSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { createGunzip } from 'node:zlib'
+import { batchBytesMax, leadBytes, type Batch } from '../lines/walk.js'
+import { identityOfBytes } from '../sources/file-identity.js'
+import { serviceOfPath } from '../sources/file.js'
+
+/** Something to scan, a batch at a time. */
+export type ScanInput = Readonly<{
+  name: string
+  id: string
+  source: string
+  /** The next batch from a position on; undefined when there is no more. */
+  next(position: number): Promise<Batch | undefined>
+  close(): void
+}>
+
+/** Enough for most batches to settle most of what they hold, and little enough for files to take turns. */
+const firstBytes = 1_048_576
+
+/**
+ * @param name a path (`.gz` is decompressed) or `-` for standard input
+ * @throws {NodeJS.ErrnoException} when it cannot be opened
+ */
+export function openInput(name: string, nowMs: number): ScanInput {
+  if (name === '-') return streamed(process.stdin, { name, source: 'stdin', service: 'stdin', arrivalMs: nowMs })
+  const path = resolve(name)
+  const descriptor = openSync(path, 'r')
+  const stats = fstatSync(descriptor)
+  if (stats.isDirectory()) {
+    closeSync(descriptor)
+    throw new Error(`EISDIR: ${name} is a directory; name its files, or let the shell do it with ${name}/*.log`)
+  }
+  const facts = {
+    name,
+    source: `file:${path}`,
+    service: serviceOfPath(path.replace(/\.gz$/, '')),
+    arrivalMs: Math.floor(stats.mtimeMs),
+  }
+  if (path.endsWith('.gz')) return streamed(createReadStream('', { fd: descriptor }).pipe(createGunzip()), facts)
+  return stats.isFile() ? fileInput(descriptor, facts) : streamed(createReadStream('', { fd: descriptor }), facts)
+}
+
+type Facts = { name: string; source: string; service: string; arrivalMs: number }
+
+function fileInput(descriptor: number, { name, source, service, arrivalMs }: Facts): ScanInput {
+  const { size } = fstatSync(descriptor)
+  let wanted = firstBytes
+  let lastPosition = -1
+  let done = false
+  let identity: string | undefined
+  let buffer = Buffer.alloc(0)
+  return {
+    name,
+    id: source,
+    source,
+    next(position) {
+      // A batch that settled nothing was too small for its record.
+      wanted = position === lastPosition ? Math.min(batchBytesMax, wanted * 2) : firstBytes
+      lastPosition = position
+      if (done) return Promise.resolve(undefined)
+      const base = Math.max(0, position - leadBytes)
+      const length = Math.min(size - base, position - base + wanted)
+      if (buffer.length < length) buffer = Buffer.alloc(leadBytes + wanted)
+      const read = length > 0 ? readSync(descriptor, buffer, 0, length, base) : 0
+      const bytes = buffer.subarray(0, read)
+      identity ??= identityOfBytes(bytes)
+      done = base + read >= size || read === 0
+      return Promise.resolve({
+        id: source,
+        source,
+        service,
+        bytes,
+        base,
+        from: position,
+        ending: done ? 'end' : 'more',
+        unread: !done,
+        arrivalMs,
+        identity,
+      })
+    },
+    close: () => closeSync(descriptor),
+  }
+}
+
+function streamed(stream: NodeJS.ReadableStream, { name, source, service, arrivalMs }: Facts): ScanInput {
+  const chunks = stream[Symbol.asyncIterator]()
+  let base = 0
+  let kept = Buffer.alloc(0)
+  let done = false
+  let identity: string | undefined
+  return {
+    name,
+    id: source,
+    source,
+    async next(position) {
+      if (done) return undefined
+      const pieces = [kept.subarray(Math.max(0, position - leadBytes - base))]
+      base = Math.max(base, position - leadBytes)
+      let length = pieces[0]?.length ?? 0
+      const wanted = length + firstBytes
+      while (length < wanted && !done) {
+        const { value, done: isLast } = await chunks.next()
+        if (isLast) done = true
+        else {
+          const piece = Buffer.from(value as Uint8Array)
+          pieces.push(piece)
+          length += piece.length
+        }
+      }
+      kept = Buffer.concat(pieces)
+      identity ??= identityOfBytes(kept)
+      return {
+        id: source,
+        source,
+        service,
+        bytes: kept,
+        base,
+        from: position,
+        ending: done ? 'end' : 'more',
+        unread: !done,
+        arrivalMs,
+        identity,
+      }
+    },
+    close: () => undefined,
+  }
+}

@@ -1,0 +1,147 @@
+import { loadPatterns, redactOf } from '../app.js'
+import { severities, type Severity } from '../catalog/schema.js'
+import { addCounters, noCounters, type Change, type Counters } from '../changes.js'
+import { parseConfig } from '../config/config.js'
+import { createPipeline, type Outcome, type Pipeline } from '../pipeline.js'
+import { eventToWire, problemToWire } from '../server/wire.js'
+import { readArguments, UsageError } from './arguments.js'
+import { createPrinter, wantsColour } from './print.js'
+import { openInput, type ScanInput } from './scan-input.js'
+
+export const scanHelp = `faultline scan [options] FILE…|-
+
+Reads files (plain or .gz; - is standard input) to their end and reports the failures and incidents in them.
+
+  --json              print events and a summary as JSON, one a line
+  --patterns DIR      a folder of pattern files, besides the bundled ones; may be given several times
+  --no-bundled        without the bundled patterns
+  --fail-on SEVERITY  exit with 1 when a failure of this severity (${severities.join(', ')}) or worse was found
+`
+
+type Report = { change: (change: Change) => void; problem: (name: string, message: string) => void }
+
+/** Scans files to their end with the same engine as the service. */
+export async function scan(args: readonly string[]): Promise<number> {
+  const { values, positionals } = readArguments(args, {
+    json: { type: 'boolean', default: false },
+    patterns: { type: 'string', multiple: true },
+    'no-bundled': { type: 'boolean', default: false },
+    'fail-on': { type: 'string' },
+  })
+  const failOn = severityOf(values['fail-on'])
+  if (positionals.length === 0) throw new UsageError('name the files to scan, or - for standard input')
+  const startedMs = Date.now()
+  const config = parseConfig({
+    environment: process.env,
+    flags: values.patterns ? { patterns: values.patterns } : {},
+  })
+  const catalog = await loadPatterns(config, { bundled: !values['no-bundled'] }).load()
+  const pipeline = createPipeline({
+    catalog,
+    redact: redactOf(config),
+    latenessMs: config.time.latenessMs,
+    timeZone: config.time.zone,
+    keysMax: config.limits.keys_max,
+  })
+  const printer = createPrinter({ colour: wantsColour(process.stdout) })
+  const tally = { failures: 0, incidents: 0, worst: -1, unreadable: 0, seq: 0 }
+  const report: Report = {
+    change(change) {
+      tally.seq++
+      if (change.type === 'failure_detected') {
+        if (!change.failure.reopened) tally.failures++
+        tally.worst = Math.max(tally.worst, severities.indexOf(change.failure.severity))
+      }
+      if (change.type === 'incident_opened' && !change.incident.reopened) tally.incidents++
+      const text = values.json
+        ? JSON.stringify(eventToWire({ seq: tally.seq, atMs: Date.now(), change }, { demo: false }))
+        : printer.change(change)
+      if (text !== undefined) process.stdout.write(`${text}\n`)
+    },
+    problem(name, message) {
+      tally.unreadable++
+      process.stderr.write(`faultline: ${name}: ${message}\n`)
+    },
+  }
+  const counters = await scanInputs(pipeline, positionals, report)
+  for (const { file, pattern, message } of catalog.problems)
+    process.stderr.write(`faultline: ${file}: ${pattern ? `${pattern}: ` : ''}${message}\n`)
+  const summary = {
+    type: 'summary',
+    bytes: counters.bytes,
+    lines: counters.lines,
+    lines_matched: counters.linesMatched,
+    records_matched: counters.recordsMatched,
+    elapsed_ms: Date.now() - startedMs,
+    matches: counters.matches,
+    failures: tally.failures,
+    incidents: tally.incidents,
+    late_records: counters.lateRecords,
+    problems: catalog.problems.map(problemToWire),
+  }
+  process.stdout.write(values.json ? `${JSON.stringify(summary)}\n` : sayText(summary))
+  if (tally.unreadable > 0) return 2
+  return failOn !== undefined && tally.worst >= severities.indexOf(failOn) ? 1 : 0
+}
+
+function severityOf(text: string | undefined): Severity | undefined {
+  const found = severities.find((severity) => severity === text)
+  if (text !== undefined && !found)
+    throw new UsageError(`--fail-on: one of ${severities.join(', ')} is expected, not "${text}"`)
+  return found
+}
+
+/** Reads the inputs side by side, always the one whose records are oldest, so that causes come before their effects. */
+async function scanInputs(pipeline: Pipeline, names: readonly string[], report: Report): Promise<Counters> {
+  const total = noCounters()
+  const take = ({ changes, counters }: Outcome): void => {
+    for (const change of changes) report.change(change)
+    addCounters(total, counters)
+  }
+  const open: ScanInput[] = []
+  for (const name of new Set(names)) {
+    try {
+      const input = openInput(name, Date.now())
+      open.push(input)
+      take(pipeline.setUnread({ id: input.id, source: input.source }, true))
+    } catch (error) {
+      report.problem(name, error instanceof Error ? error.message : String(error))
+    }
+  }
+  while (open.length > 0) {
+    const input = open.reduce((a, b) =>
+      (pipeline.clockOf(b.source) ?? -Infinity) < (pipeline.clockOf(a.source) ?? -Infinity) ? b : a,
+    )
+    try {
+      const batch = await input.next(pipeline.positionOf(input.id))
+      if (batch) {
+        take(pipeline.deliver(batch))
+        continue
+      }
+    } catch (error) {
+      report.problem(input.name, error instanceof Error ? error.message : String(error))
+    }
+    take(pipeline.setUnread({ id: input.id, source: input.source }, false))
+    input.close()
+    open.splice(open.indexOf(input), 1)
+  }
+  return total
+}
+
+type Summary = {
+  bytes: number
+  lines: number
+  records_matched: number
+  elapsed_ms: number
+  matches: Record<string, number>
+  failures: number
+  incidents: number
+}
+
+function sayText(summary: Summary): string {
+  const matches = Object.entries(summary.matches)
+    .toSorted(([, a], [, b]) => b - a)
+    .map(([type, count]) => `  ${String(count).padStart(8)}  ${type}\n`)
+  const head = `${summary.lines} lines (${summary.bytes} bytes) in ${(summary.elapsed_ms / 1000).toFixed(2)} s: ${summary.records_matched} records matched, ${summary.failures} failures, ${summary.incidents} incidents\n`
+  return `${head}${matches.join('')}`
+}

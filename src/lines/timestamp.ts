@@ -1,0 +1,148 @@
+/** Event times as programs print them. Pure: what the text leaves out (zone, year) comes in as `Hints`. */
+
+export type Hints = Readonly<{
+  /** Milliseconds to add to a wall-clock reading, taken as UTC, to get UTC; for times that name no zone. */
+  toUtcMs: (wallMs: number) => number
+  /** When the text arrived: a time without a year gets the year that puts it nearest to this. */
+  arrivalMs: number
+}>
+
+export type Stamp = Readonly<{ ms: number; start: number; end: number }>
+
+const months = 'janfebmaraprmayjunjulaugsepoctnovdec'
+const monthName = '(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)'
+const clock = String.raw`(?<hour>[01]?\d|2[0-3]):(?<minute>[0-5]\d):(?<second>[0-5]\d|60)(?:[.,:](?<fraction>\d{1,9}))?`
+const zone = String.raw`(?: ?(?<zone>Z|UTC|GMT|[+-]\d{2}:?\d{2}|[+-]\d{2}(?![\d:]))(?![A-Za-z]))?`
+
+/** What may stand before the time in the first line of a record: a bracket, a few short words (level, pid, host, file). */
+const lead = String.raw`^(?:[^\s]{1,64}[ \t]+){0,3}?[[("'|<]{0,2}`
+
+/** Tried in order; each is anchored by `lead`, and all name their groups alike. */
+const shapes = [
+  // ISO 8601, RFC 3339, Python logging (comma milliseconds), Postgres, Java, RabbitMQ
+  String.raw`(?<year>\d{4})-(?<month>\d{2})-(?<day>\d{2})[T _-]{1,2}${clock}${zone}`,
+  // nginx, Go's log, NATS
+  String.raw`(?<year>\d{4})/(?<month>\d{2})/(?<day>\d{2})[ T]${clock}${zone}`,
+  // Redis, RFC 1123: 21 Nov 2026 21:36:07.287
+  String.raw`(?<day>\d{1,2})[ -](?<name>${monthName})[ -](?<year>\d{4}),? ${clock}${zone}`,
+  // Common log format: [21/Nov/2026:10:00:00 +0000]
+  String.raw`(?<day>\d{2})/(?<name>${monthName})/(?<year>\d{4}):${clock}${zone}`,
+  // ctime, Apache's error log: Sat Nov 21 10:00:00.123 2026
+  String.raw`(?<name>${monthName}) +(?<day>\d{1,2}) ${clock} (?<year>\d{4})`,
+  // RFC 3164: Nov 21 10:00:00
+  String.raw`(?<name>${monthName}) +(?<day>\d{1,2}) ${clock}${zone}`,
+  // klog: I1121 10:00:00.000000
+  String.raw`(?<=(?:^|[\s\[])[IWEF])(?<month>\d{2})(?<day>\d{2}) ${clock}`,
+  // compact ISO 8601: 20261121T100000Z
+  String.raw`(?<year>\d{4})(?<month>\d{2})(?<day>\d{2})T(?<hour>\d{2})(?<minute>\d{2})(?<second>\d{2})(?:\.(?<fraction>\d{1,9}))?${zone}`,
+].map((shape) => new RegExp(`${lead}(?<stamp>${shape})`, 'd'))
+
+const epoch = /^[[("']?(?<stamp>(?:1\d{9}(?:\.\d{1,9})?|1\d{12}|1\d{15}|1\d{18})(?![\d.:\-/\w]))/d
+const bareEpoch = /^(?:1\d{9}(?:\.\d{1,9})?|1\d{12}|1\d{15}|1\d{18})$/
+const dayMs = 86_400_000
+/** A time stands near the front of a record; looking further costs on every line and finds dates in prose. */
+const frontCharacters = 160
+
+/** The time at the front of a line: where it stands and what it says. */
+export function findStamp(line: string, hints: Hints): Stamp | undefined {
+  const front = line.length > frontCharacters ? line.slice(0, frontCharacters) : line
+  if (!/\d{4}|:\d/.test(front)) return undefined
+  for (const shape of shapes) {
+    const found = shape.exec(front)
+    const groups = found?.groups
+    const span = found?.indices?.groups?.['stamp']
+    if (!groups || !span) continue
+    const ms = fromGroups(groups, hints)
+    if (ms !== undefined) return { ms, start: span[0], end: span[1] }
+  }
+  const found = epoch.exec(front)
+  const span = found?.indices?.groups?.['stamp']
+  const ms = found && span && parseEpoch(front.slice(span[0], span[1]))
+  return ms === undefined || ms === null || !span ? undefined : { ms, start: span[0], end: span[1] }
+}
+
+/** A time that is a value of its own, as in a JSON field: text in any of the shapes, or an epoch number. */
+export function parseTime(value: unknown, hints: Hints): number | undefined {
+  if (typeof value === 'number') return parseEpoch(String(value))
+  if (typeof value !== 'string') return undefined
+  return parseEpoch(value) ?? findStamp(value, hints)?.ms
+}
+
+/** Seconds, milliseconds, microseconds and nanoseconds are told apart by their digits. */
+function parseEpoch(text: string): number | undefined {
+  if (!bareEpoch.test(text)) return undefined
+  const whole = text.split('.')[0] ?? text
+  const scale = { 10: 1000, 13: 1, 16: 1e-3, 19: 1e-6 }[whole.length]
+  return scale === undefined ? undefined : Math.floor(Number(text) * scale)
+}
+
+function fromGroups(groups: Record<string, string | undefined>, hints: Hints): number | undefined {
+  const month = groups['name'] ? months.indexOf(groups['name'].toLowerCase()) / 3 : Number(groups['month']) - 1
+  const day = Number(groups['day'])
+  if (month < 0 || month > 11 || day < 1 || day > 31) return undefined
+  const millisecond = Number((groups['fraction'] ?? '').padEnd(3, '0').slice(0, 3))
+  const wall = (year: number): number =>
+    Date.UTC(
+      year,
+      month,
+      day,
+      Number(groups['hour']),
+      Number(groups['minute']),
+      Number(groups['second']),
+      millisecond,
+    )
+  const offset = zoneOffsetMs(groups['zone'])
+  const toUtc = (ms: number): number => (offset === undefined ? ms + hints.toUtcMs(ms) : ms - offset)
+  if (groups['year'] !== undefined) return toUtc(wall(Number(groups['year'])))
+  const arrivalYear = new Date(hints.arrivalMs).getUTCFullYear()
+  const candidates = [arrivalYear, arrivalYear - 1, arrivalYear + 1].map((year) => toUtc(wall(year)))
+  return candidates.reduce((best, ms) =>
+    Math.abs(ms - hints.arrivalMs) < Math.abs(best - hints.arrivalMs) ? ms : best,
+  )
+}
+
+function zoneOffsetMs(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const parts = /^([+-])(\d{2}):?(\d{2})?$/.exec(text)
+  if (!parts) return 0
+  const minutes = Number(parts[2]) * 60 + Number(parts[3] ?? 0)
+  return (parts[1] === '-' ? -minutes : minutes) * 60_000
+}
+
+/**
+ * The zone rule for wall-clock times. In the repeated hour of autumn the earlier reading is taken.
+ * @param timeZone an IANA name such as `Europe/Berlin`
+ * @throws {RangeError} when the zone is not known
+ */
+export function zoneRule(timeZone: string): (wallMs: number) => number {
+  if (timeZone === 'UTC') return () => 0
+  const format = new Intl.DateTimeFormat('en-US', {
+    timeZone,
+    hourCycle: 'h23',
+    year: 'numeric',
+    month: 'numeric',
+    day: 'numeric',
+    hour: 'numeric',
+    minute: 'numeric',
+    second: 'numeric',
+  })
+  const offsetAt = (utcMs: number): number => {
+    const part = Object.fromEntries(format.formatToParts(utcMs).map(({ type, value }) => [type, Number(value)]))
+    const wall = Date.UTC(
+      part['year'] ?? 0,
+      (part['month'] ?? 1) - 1,
+      part['day'],
+      part['hour'],
+      part['minute'],
+      part['second'],
+    )
+    return wall - Math.floor(utcMs / 1000) * 1000
+  }
+  return (wallMs) => {
+    const offsets = [offsetAt(wallMs - dayMs), offsetAt(wallMs + dayMs)]
+    const readings = offsets.map((offset) => wallMs - offset).toSorted((a, b) => a - b)
+    // None fits in the hour that spring leaves out: then the rule before the change is read on.
+    const utcMs = readings.find((ms) => ms + offsetAt(ms) === wallMs)
+    return (utcMs ?? wallMs - (offsets[0] ?? 0)) - wallMs
+  }
+}

@@ -1,0 +1,108 @@
+import { findStamp, parseTime, type Hints } from './timestamp.js'
+
+/**
+ * The outer layer of a physical line: what a container engine or a syslog daemon put around what the program printed.
+ * `stream` tells interleaved printers in one file apart. `partial`: the program's line goes on in the stream's next one.
+ */
+export type Unwrapped = Readonly<{
+  stream: string
+  text: string
+  partial: boolean
+  /** The wrapper's own time, used when the text has none. */
+  timeMs?: number | undefined
+  service?: string | undefined
+  host?: string | undefined
+}>
+
+// https://github.com/kubernetes/design-proposals-archive/blob/main/node/kubelet-cri-logging.md
+const cri = /^(\d{4}-\d{2}-\d{2}T[\d:.]+(?:Z|[+-]\d{2}:\d{2})) (stdout|stderr) ([PF])(?::[A-Z])* ?/
+// RFC 5424: <PRI>1 TIME HOST APP PROCID MSGID SD MSG
+const rfc5424 =
+  /^<\d{1,3}>1 (\S+) (\S+) (\S+) (\S+) \S+ (?:-|(?:\[(?:[^\]"\\]|\\.|"(?:[^"\\]|\\.)*")*\])+) ?(?:\uFEFF)?/
+// RFC 3164 as daemons write it to files: TIME HOST TAG[PID]: MSG. With rsyslog's ISO time a process id (or the kernel) is
+// asked for, because "TIME LEVEL LOGGER: text" of an application looks the same otherwise.
+const rfc3164 =
+  /^(?:<\d{1,3}>)?(?:((?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]\d \d{2}:\d{2}:\d{2}) ([\w.:-]+) ([A-Za-z_][\w./()-]{0,63})(?:\[(\d+)\])?|(\d{4}-\d{2}-\d{2}T[\d:.]+(?:Z|[+-]\d{2}:\d{2})) ([\w.:-]+) (?:([A-Za-z_][\w./()-]{0,63})\[(\d+)\]|(kernel))): ?/
+// rsyslog writes control characters inside a message as #ooo (octal)
+const rsyslogEscape = /#(0[0-3][0-7])/g
+
+/** Takes one physical line apart. Never fails: a line that no wrapper explains is its own text. */
+export function unwrap(line: string, hints: Hints): Unwrapped {
+  const first = line.charCodeAt(0)
+  if (first === 0x7b /* { */ && line.startsWith('{"log":')) return unwrapDocker(line, hints) ?? bare(line)
+  const isDigit = first >= 0x30 && first <= 0x39
+  if (isDigit) {
+    const found = cri.exec(line)
+    if (found)
+      return {
+        stream: found[2] ?? '',
+        text: line.slice(found[0].length),
+        partial: found[3] === 'P',
+        timeMs: parseTime(found[1], hints),
+      }
+  }
+  if (first === 0x3c /* < */) {
+    const found = rfc5424.exec(line)
+    if (found) {
+      const [whole, time, host, service, process] = found
+      return syslog({ whole, time, host, service, process }, line, hints)
+    }
+  }
+  if (isDigit || first === 0x3c || (first >= 0x41 && first <= 0x53)) {
+    const found = rfc3164.exec(line)
+    if (found) {
+      const [whole, time, host, tag, pid, isoTime, isoHost, isoTag, isoPid, kernel] = found
+      const header = {
+        time: time ?? isoTime,
+        host: host ?? isoHost,
+        service: tag ?? isoTag ?? kernel,
+        process: pid ?? isoPid,
+      }
+      return syslog({ whole, ...header }, line, hints)
+    }
+  }
+  return bare(line)
+}
+
+const bare = (text: string): Unwrapped => ({ stream: '', text, partial: false })
+
+type SyslogHeader = {
+  whole: string
+  time: string | undefined
+  host: string | undefined
+  service: string | undefined
+  process: string | undefined
+}
+
+function syslog({ whole, time, host, service, process }: SyslogHeader, line: string, hints: Hints): Unwrapped {
+  const known = (value: string | undefined): string | undefined => (value === '-' ? undefined : value)
+  return {
+    stream: `${host} ${service} ${process ?? ''}`,
+    text: line
+      .slice(whole.length)
+      .replaceAll(rsyslogEscape, (_, octal: string) => String.fromCharCode(parseInt(octal, 8))),
+    partial: false,
+    timeMs: time === undefined ? undefined : findStamp(time, hints)?.ms,
+    service: known(service),
+    host: known(host),
+  }
+}
+
+/** Docker's json-file: a line cut at 16 KiB has no line break at the end of its `log`. */
+function unwrapDocker(line: string, hints: Hints): Unwrapped | undefined {
+  let entry: unknown
+  try {
+    entry = JSON.parse(line)
+  } catch {
+    return undefined // Not docker's after all, or torn: the line itself is what we have.
+  }
+  const { log, stream, time } = entry as Record<string, unknown>
+  if (typeof log !== 'string' || (stream !== undefined && typeof stream !== 'string')) return undefined
+  const complete = log.endsWith('\n')
+  return {
+    stream: stream ?? '',
+    text: complete ? log.slice(0, log.endsWith('\r\n') ? -2 : -1) : log,
+    partial: !complete,
+    timeMs: parseTime(time, hints),
+  }
+}

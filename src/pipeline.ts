@@ -1,0 +1,413 @@
+import type { Catalog } from './catalog/compile.js'
+import { createMatcher, type Finding } from './catalog/matcher.js'
+import { noCounters, type Change, type Counters, type ProblemEvent } from './changes.js'
+import { createCorrelator, type RestoredIncident } from './correlate/correlator.js'
+import { explainFailure, explainIncident, type Explanation } from './correlate/explain.js'
+import type { Incident } from './correlate/incident.js'
+import { createTopology } from './correlate/topology.js'
+import { createClocks } from './detect/clocks.js'
+import { createDetector, type FailureChange, type KeyState } from './detect/detector.js'
+import type { Failure, Match } from './detect/failure.js'
+import { decodeRecord, type Decoded } from './lines/decode.js'
+import type { Line, LogRecord } from './lines/record.js'
+import { createScan } from './lines/scan.js'
+import { zoneRule, type Hints } from './lines/timestamp.js'
+import { linesAfter, linesBefore, startOfSource, walk, type Batch, type Resume, type Step } from './lines/walk.js'
+
+/**
+ * The path of a log line: scan → record → decode → match → detect → correlate → explain. Pure: bytes and times in, changes out. The
+ * same bytes give the same changes however they were cut, live or replayed.
+ */
+export type Pipeline = Readonly<{
+  deliver(batch: Batch): Outcome
+  /** Time passes where everything has been read. */
+  tick(nowMs: number): Outcome
+  /** A source appeared with bytes to read, has none left, or cannot be read. */
+  setUnread(bytes: { id: string; source: string }, unread: boolean): Outcome
+  /** A source's bytes will not be delivered again. */
+  close(id: string): void
+  /** Counts matches that did not come from bytes, such as a text someone asked to record. */
+  count(matches: readonly Match[]): Outcome
+  resolveFailure(failureId: string, nowMs: number): Outcome
+  acknowledge(incidentId: string, nowMs: number): Outcome
+  setCatalog(catalog: Catalog): void
+  /** Where a source's bytes are to be delivered from. */
+  positionOf(id: string): number
+  clockOf(source: string): number | undefined
+}>
+
+/** What must be remembered of a source, besides what was found in it. */
+export type SourceState = Readonly<{
+  resume: Resume
+  /** Types that open records have been counted for already, by the offset of the record. */
+  decided: readonly (readonly [offset: number, type: string])[]
+  clockMs: number | null
+  previous: { atMs: number; arrivedMs: number } | null
+}>
+
+/** All that one step changed; it is committed as one. */
+export type Outcome = Readonly<{
+  changes: readonly Change[]
+  source: { id: string; name: string; state: SourceState } | undefined
+  keys: readonly KeyState[]
+  forgottenKeys: readonly { type: string; key: string }[]
+  incidents: readonly Incident[]
+  counters: Counters
+}>
+
+/** What a source delivers to. `ok: false`: nothing of the batch happened; deliver again from `positionOf`, after a pause. */
+export type Intake = Readonly<{
+  deliver(batch: Batch, extra?: Extra): { ok: boolean }
+  positionOf(id: string): number
+  /** The newest event time seen in a source. */
+  clockOf(source: string): number | undefined
+  setUnread(bytes: { id: string; source: string }, unread: boolean): void
+  close(id: string): void
+  report(problem: ProblemEvent): void
+}>
+
+/** What is committed with a batch besides: how the source knows its bytes again, and what a push was answered. */
+export type Extra = Readonly<{
+  mark?: string | undefined
+  commitNow?: boolean | undefined
+  answer?: { key: string; status: number; body: string } | undefined
+}>
+
+export type KnownSource = Readonly<{ id: string; name: string; position: number; mark: string | null }>
+
+export type PipelineOptions = Readonly<{
+  catalog: Catalog
+  redact: (text: string) => string
+  latenessMs: number
+  timeZone: string
+  timeZoneOf?: ((source: string) => string | undefined) | undefined
+  keysMax: number
+  restored?: Restored | undefined
+}>
+
+export type Restored = Readonly<{
+  sources: readonly { id: string; name: string; state: SourceState }[]
+  keys: readonly KeyState[]
+  incidents: readonly RestoredIncident[]
+}>
+
+const minuteMs = 60_000
+/** A record's own time may be ahead of its arrival by this much; more is a wrong clock. */
+const aheadMsMax = 5 * minuteMs
+/** No log is older than this; it is what an unset clock shows. */
+const plausibleFromMs = Date.UTC(2000, 0, 1)
+/** A record without a time has that of the record before it, if that one came as recently as this. */
+const previousMsMax = 5 * minuteMs
+const evidenceCharactersMax = 8192
+const newSource: SourceState = { resume: startOfSource, decided: [], clockMs: null, previous: null }
+
+type Source = {
+  resume: Resume
+  decided: Map<number, Set<string>>
+  previous: { atMs: number; arrivedMs: number } | null
+  /** Failures that were told before the lines after them had come. */
+  awaiting: { failureId: string; offset: number }[]
+}
+
+export function createPipeline(options: PipelineOptions): Pipeline {
+  let { catalog } = options
+  let scan = createScanOf(catalog)
+  let matcher = createMatcher(catalog)
+  let topology = createTopology(catalog.topology)
+  const { restored } = options
+  const clocks = createClocks(options)
+  const sources = new Map<string, Source>()
+  for (const { id, name, state } of restored?.sources ?? []) {
+    sources.set(id, openSource(state))
+    if (state.clockMs !== null) clocks.seen(name, state.clockMs)
+  }
+  const detector = createDetector({
+    types: catalog.types,
+    clocks,
+    componentOfService: (service) => topology.componentOf(service),
+    keysMax: options.keysMax,
+    restored: restored?.keys ?? [],
+  })
+  const correlator = createCorrelator({
+    declared: { types: catalog.types, topology },
+    cascades: catalog.cascades,
+    restored: restored?.incidents ?? [],
+  })
+
+  let changes: Change[] = []
+  let counters = noCounters()
+  const zones = new Map<string, Hints['toUtcMs']>()
+
+  function hintsOf(source: string, arrivalMs: number): Hints {
+    const zone = options.timeZoneOf?.(source) ?? options.timeZone
+    let toUtcMs = zones.get(zone)
+    if (!toUtcMs) zones.set(zone, (toUtcMs = zoneRule(zone)))
+    return { toUtcMs, arrivalMs }
+  }
+
+  const sourceOf = (id: string): Source => {
+    let source = sources.get(id)
+    if (!source) sources.set(id, (source = openSource(newSource)))
+    return source
+  }
+
+  /** Failure changes become changes of incidents too, each in its order, explained. */
+  function report(found: readonly FailureChange[]): void {
+    for (const change of found) {
+      const { failure } = change
+      const { incidentId, changes: incidents } = correlator.apply(change)
+      const explanation = explainFailure(failure, catalog.types.get(failure.type))
+      changes.push({ type: `failure_${change.kind}`, failure, incidentId, explanation })
+      for (const { kind, incident } of incidents) reportIncident(kind, incident, { failure, explanation })
+    }
+  }
+
+  function reportIncident(
+    kind: 'opened' | 'updated' | 'resolved',
+    incident: Incident,
+    known: { failure: Failure; explanation: Explanation } | undefined,
+  ): void {
+    const { rootCause } = incident
+    const rootId = rootCause.kind === 'found' ? rootCause.failureId : rootCause.candidates[0]?.failureId
+    const failure = rootId === undefined ? undefined : detector.find(rootId)
+    const root =
+      known && (rootId === known.failure.id || rootId === undefined)
+        ? known.explanation
+        : failure && explainFailure(failure, catalog.types.get(failure.type))
+    const cascade = catalog.cascades.find(({ type }) => type === incident.cascade)
+    changes.push({ type: `incident_${kind}`, incident, explanation: explainIncident(incident, { root, cascade }) })
+  }
+
+  /** The time a record counts at: its own if that can be, else the previous record's if that is recent, else its arrival. */
+  function eventTime(source: Source, ownMs: number | undefined, arrivalMs: number): { atMs: number; own: boolean } {
+    if (ownMs !== undefined && ownMs >= plausibleFromMs && ownMs <= arrivalMs + aheadMsMax)
+      return { atMs: ownMs, own: true }
+    const { previous } = source
+    const recent = previous && arrivalMs - previous.arrivedMs <= previousMsMax
+    return { atMs: recent ? previous.atMs : arrivalMs, own: false }
+  }
+
+  /** A record's time moves its source's clock; what became quiet by that ends before the record counts. */
+  function timePasses(batch: Batch, source: Source, ownMs: number | undefined): number {
+    const { atMs, own } = eventTime(source, ownMs, batch.arrivalMs)
+    if (own) source.previous = { atMs, arrivedMs: batch.arrivalMs }
+    clocks.seen(batch.source, atMs)
+    report(detector.advance())
+    return atMs
+  }
+
+  function handle(batch: Batch, step: Step): void {
+    const source = sourceOf(batch.id)
+    const hints = hintsOf(batch.source, batch.arrivalMs)
+    const options_ = { hints, redact: options.redact }
+    if (step.kind === 'clock') {
+      const { timeMs } = decodeRecord(lineRecord(step.line), options_)
+      if (timeMs !== undefined) timePasses(batch, source, timeMs)
+      return
+    }
+    const { record, hits, state } = step
+    const decoded = decodeRecord(record, options_)
+    const origin = { service: decoded.service ?? batch.service, source: batch.source }
+    const atMs = timePasses(batch, source, decoded.timeMs)
+    const decided = source.decided.get(record.start) ?? new Set<string>()
+    source.decided.set(record.start, decided)
+
+    let linesMatched = 0
+    for (const [index, line] of decoded.oneObject ? [] : decoded.lines.entries()) {
+      if (!hits.has(record.lines[index]?.start ?? -1)) continue
+      const { findings, matched } = matcher.line(line, origin, { first: index === 0 })
+      if (matched) linesMatched++
+      const soFar = { ...decoded, text: decoded.text.slice(0, line.at + line.text.length) }
+      for (const finding of findings) decide(finding, { batch, record, decoded: soFar, origin, atMs, decided })
+    }
+    if (state === 'open') return
+    const findings = matcher.record(decoded, origin)
+    for (const finding of findings) decide(finding, { batch, record, decoded, origin, atMs, decided })
+    if (state !== 'closed') return
+    if (findings.length > 0) {
+      counters.recordsMatched++
+      linesMatched = Math.max(1, linesMatched)
+      if (atMs < clocks.watchedTo(batch.source)) counters.lateRecords++
+    }
+    counters.linesMatched += linesMatched
+    source.decided.delete(record.start)
+  }
+
+  type Context = {
+    batch: Batch
+    record: LogRecord
+    decoded: Decoded
+    origin: { service: string; source: string }
+    atMs: number
+    decided: Set<string>
+  }
+
+  /** Counts a finding, once for each type and record. */
+  function decide({ type, pattern, captures }: Finding, context: Context): void {
+    const { batch, record, decoded, origin, atMs, decided } = context
+    const name = pattern.recovers ? pattern.id : type
+    if (decided.has(name)) return
+    decided.add(name)
+    if (pattern.recovers) return report(detector.recover({ type, service: origin.service, atMs }))
+    counters.matches[type] = (counters.matches[type] ?? 0) + 1
+    const text = decoded.text.slice(0, evidenceCharactersMax)
+    const found = detector.add({
+      type,
+      patternId: pattern.id,
+      confidence: pattern.confidence,
+      message: pattern.message,
+      captures,
+      service: origin.service,
+      keys: decoded.keys,
+      source: batch.source,
+      identity: batch.identity,
+      position: record.start,
+      atMs,
+      arrivedMs: batch.arrivalMs,
+      evidence: {
+        text,
+        before: linesBefore(batch, record.start).map(options.redact),
+        after: [],
+        cut: record.cut || text.length < decoded.text.length,
+      },
+    })
+    report(found)
+    const source = sourceOf(batch.id)
+    for (const { kind, failure } of found)
+      if (kind === 'detected') source.awaiting.push({ failureId: failure.id, offset: record.end })
+  }
+
+  function take(source?: Outcome['source']): Outcome {
+    const { states, forgotten, keysRefused } = detector.takeDirty()
+    counters.keysRefused += keysRefused
+    const outcome = {
+      changes,
+      source,
+      keys: states,
+      forgottenKeys: forgotten,
+      incidents: correlator.takeDirty(),
+      counters,
+    }
+    changes = []
+    counters = noCounters()
+    return outcome
+  }
+
+  /** The lines after a failure are told when they have come, and never waited for. */
+  function tellAfter(batch: Batch, source: Source): void {
+    const still: Source['awaiting'] = []
+    for (const waiting of source.awaiting) {
+      const after = linesAfter(batch, waiting.offset)
+      if (!after) still.push(waiting)
+      else if (after.length > 0) report(detector.addAfter(waiting.failureId, after.map(options.redact)))
+    }
+    source.awaiting = still
+  }
+
+  return {
+    deliver(batch) {
+      // Another position than the one we gave back: the bytes began anew, and nothing of them is settled.
+      if (sources.get(batch.id)?.resume.position !== batch.from) sources.delete(batch.id)
+      const source = sourceOf(batch.id)
+      clocks.setUnread(batch, true)
+      const steps = walk(
+        batch,
+        { ...source.resume, position: batch.from },
+        { scan, hints: hintsOf(batch.source, batch.arrivalMs) },
+      )
+      for (let step = steps.next(); ; step = steps.next()) {
+        if (step.done) {
+          source.resume = step.value
+          break
+        }
+        handle(batch, step.value)
+      }
+      const { position } = source.resume
+      for (const offset of source.decided.keys()) if (offset < position) source.decided.delete(offset)
+      const settled = batch.bytes.subarray(batch.from - batch.base, position - batch.base)
+      counters.bytes += settled.length
+      counters.lines += countLines(settled, batch.ending === 'end')
+      clocks.setUnread(batch, batch.unread)
+      report(detector.advance())
+      tellAfter(batch, source)
+      if (batch.ending === 'end') source.awaiting = []
+      return take({ id: batch.id, name: batch.source, state: stateOf(batch.source, source) })
+    },
+    tick(nowMs) {
+      report(detector.tick(nowMs))
+      return take()
+    },
+    setUnread(bytes, unread) {
+      clocks.setUnread(bytes, unread)
+      report(detector.advance())
+      return take()
+    },
+    close(id) {
+      sources.delete(id)
+    },
+    count(matches) {
+      for (const match of matches) {
+        counters.matches[match.type] = (counters.matches[match.type] ?? 0) + 1
+        report(detector.add(match))
+      }
+      if (matches.length > 0) counters.recordsMatched++
+      return take()
+    },
+    resolveFailure(failureId, nowMs) {
+      report(detector.resolve(failureId, nowMs))
+      return take()
+    },
+    acknowledge(incidentId, nowMs) {
+      for (const { kind, incident } of correlator.acknowledge(incidentId, nowMs))
+        reportIncident(kind, incident, undefined)
+      return take()
+    },
+    setCatalog(next) {
+      catalog = next
+      scan = createScanOf(catalog)
+      matcher = createMatcher(catalog)
+      topology = createTopology(catalog.topology)
+      detector.setTypes(catalog.types)
+      correlator.setDeclared({ types: catalog.types, topology }, catalog.cascades)
+    },
+    clockOf: (source) => finite(clocks.of(source)),
+    positionOf: (id) => sources.get(id)?.resume.position ?? 0,
+  }
+
+  function stateOf(name: string, { resume, decided, previous }: Source): SourceState {
+    const clockMs = finite(clocks.of(name)) ?? null
+    return {
+      resume,
+      decided: [...decided].flatMap(([offset, types]) => [...types].map((type) => [offset, type] as const)),
+      clockMs,
+      previous,
+    }
+  }
+}
+
+const finite = (ms: number): number | undefined => (Number.isFinite(ms) ? ms : undefined)
+
+function openSource({ resume, decided, previous }: SourceState): Source {
+  const byOffset = new Map<number, Set<string>>()
+  for (const [offset, type] of decided) byOffset.set(offset, (byOffset.get(offset) ?? new Set()).add(type))
+  return { resume, decided: byOffset, previous, awaiting: [] }
+}
+
+function createScanOf({ patterns }: Catalog) {
+  const atoms = patterns.flatMap((pattern) => pattern.atoms ?? [])
+  return createScan({ atoms, everything: patterns.some((pattern) => pattern.atoms === undefined) })
+}
+
+const lineRecord = (line: Line): LogRecord => ({
+  start: line.start,
+  end: line.end,
+  stream: line.wrapper.stream,
+  lines: [line],
+  cut: false,
+})
+
+function countLines(bytes: Buffer, isEnd: boolean): number {
+  let lines = 0
+  for (let at = bytes.indexOf(10); at >= 0; at = bytes.indexOf(10, at + 1)) lines++
+  return isEnd && bytes.length > 0 && bytes.at(-1) !== 10 ? lines + 1 : lines
+}

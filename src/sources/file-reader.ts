@@ -1,0 +1,142 @@
+import { closeSync, fstatSync, openSync, readSync, watch, type FSWatcher } from 'node:fs'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { batchBytesMax, leadBytes } from '../lines/walk.js'
+import type { Ending } from '../lines/record.js'
+import type { Extra, Intake } from '../pipeline.js'
+import {
+  beginsAlike,
+  contentIdentity,
+  fingerprintOf,
+  printBytesMax,
+  printToMark,
+  type Fingerprint,
+} from './file-identity.js'
+
+/** One open file, read as it grows. Renaming it changes nothing: reading hangs on the descriptor. */
+export type FileReader = Readonly<{
+  id: string
+  print(): Fingerprint
+  /**
+   * Reads all there is. `truncated`: the file is shorter than what was read of it, or begins otherwise than before.
+   * `waiting`: a commit failed; try again after a pause.
+   */
+  pump(signal: AbortSignal): Promise<'read' | 'truncated' | 'waiting'>
+  /** Something is read but not settled, and no byte has come for the hold time: settles it. */
+  settle(nowMs: number): void
+  /** When `settle` will have something to do; undefined when all is settled. */
+  settleDueMs(): number | undefined
+  position(): number
+  size(): number
+  /** No more bytes will come. */
+  finish(): void
+  close(): void
+}>
+
+export type FileReaderOptions = Readonly<{
+  path: string
+  /** As people know it; a rotated file keeps the name it grew under. */
+  source: string
+  service: string
+  id: string
+  /** Where reading begins when the store knows nothing of this file. */
+  startAt: number
+  holdMs: number
+  intake: Intake
+  now: () => number
+  onGrowth: () => void
+}>
+
+/** Reading is synchronous from the page cache into one buffer, and `deliver` is too: no two readers ever use it at once. */
+const buffer = Buffer.alloc(leadBytes + batchBytesMax)
+
+/** @throws {NodeJS.ErrnoException} when the file cannot be opened */
+export function openFileReader(options: FileReaderOptions): FileReader {
+  const { path, source, service, id, holdMs, intake, now } = options
+  const descriptor = openSync(path, 'r')
+  let print = fingerprintOf(descriptor)
+  let identity = contentIdentity(descriptor)
+  let grownAtMs = now()
+  let seenSize = 0
+  let settledSize = -1
+  const known = intake.positionOf(id)
+  let startAt: number | undefined = known > 0 ? undefined : options.startAt
+  const watcher = watchGrowth(path, options.onGrowth)
+
+  const position = (): number => startAt ?? intake.positionOf(id)
+
+  /** Delivers what lies between the position and the end, at most a batch of it. */
+  function deliver(ending: Ending, size: number): boolean {
+    const from = position()
+    const base = Math.max(0, from - leadBytes)
+    const wanted = Math.min(size - base, buffer.length)
+    const length = readSync(descriptor, buffer, 0, wanted, base)
+    const whole = base + length >= size
+    const batch = {
+      id, source, service, bytes: buffer.subarray(0, length), base, from,
+      ending: whole ? ending : 'more', unread: !whole, arrivalMs: now(), identity,
+    } as const // prettier-ignore
+    const { ok } = intake.deliver(batch, newerPrint())
+    if (ok) startAt = undefined
+    return ok
+  }
+
+  /** While the file is young its fingerprint covers more at each look; it is kept with the position. */
+  function newerPrint(): Extra | undefined {
+    const first = startAt !== undefined
+    if (!first && print.hashedBytes >= printBytesMax) return undefined
+    const newer = fingerprintOf(descriptor)
+    if (!first && newer.hashedBytes === print.hashedBytes) return undefined
+    print = newer
+    identity = contentIdentity(descriptor)
+    return { mark: printToMark(print) }
+  }
+
+  return {
+    id,
+    position,
+    print: () => print,
+    size: () => fstatSync(descriptor).size,
+    async pump(signal) {
+      for (let first = true; !signal.aborted; first = false) {
+        const { size } = fstatSync(descriptor)
+        if (size < position() || (size > 0 && !beginsAlike(descriptor, print))) return 'truncated'
+        const grown = size !== seenSize
+        if (grown) grownAtMs = now()
+        const before = position()
+        if (!grown && (first || size - before < batchBytesMax)) return 'read'
+        seenSize = size
+        if (!deliver('more', size)) return 'waiting'
+        // With more than a batch unread, the next one follows; others have their turn in between.
+        if (position() > before && size - position() > leadBytes) seenSize = -1
+        await nextTurn()
+      }
+      return 'read'
+    },
+    settleDueMs: () => (position() < seenSize && settledSize !== seenSize ? grownAtMs + holdMs : undefined),
+    settle(nowMs) {
+      const { size } = fstatSync(descriptor)
+      if (size !== seenSize || settledSize === size || nowMs < grownAtMs + holdMs) return
+      if (deliver('idle', size)) settledSize = size
+    },
+    finish() {
+      const { size } = fstatSync(descriptor)
+      if (size > position()) deliver('end', size)
+    },
+    close() {
+      watcher?.close()
+      closeSync(descriptor)
+      intake.close(id)
+    },
+  }
+}
+
+/** The kernel's word that a file grew. Where it has no watch left to give, the poll alone finds out. */
+function watchGrowth(path: string, onGrowth: () => void): FSWatcher | undefined {
+  try {
+    const watcher = watch(path, { persistent: false }, onGrowth)
+    watcher.on('error', () => watcher.close())
+    return watcher
+  } catch {
+    return undefined
+  }
+}
