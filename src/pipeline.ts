@@ -187,12 +187,17 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     return { atMs: recent ? previous.atMs : arrivalMs, own: false }
   }
 
-  /** A record's time moves its source's clock; what became quiet by that ends before the record counts. */
+  /**
+   * A record's own time moves its source's clock; what became quiet by that ends before the record counts. Times that were made
+   * up never move a clock: one bad stamp in yesterday's log would end everything that was still to come in it.
+   */
   function timePasses(batch: Batch, source: Source, ownMs: number | undefined): number {
     const { atMs, own } = eventTime(source, ownMs, batch.arrivalMs)
-    if (own) source.previous = { atMs, arrivedMs: batch.arrivalMs }
-    clocks.seen(batch.source, atMs)
-    report(detector.advance())
+    if (own) {
+      source.previous = { atMs, arrivedMs: batch.arrivalMs }
+      clocks.seen(batch.source, atMs)
+      report(detector.advance(batch.source))
+    }
     return atMs
   }
 
@@ -274,7 +279,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     report(found)
     const source = sourceOf(batch.id)
     for (const { kind, failure } of found)
-      if (kind === 'detected') source.awaiting.push({ failureId: failure.id, offset: record.end })
+      if (kind === 'detected' && !failure.reopened)
+        source.awaiting.push({ failureId: failure.id, offset: record.end })
   }
 
   function take(source?: Outcome['source']): Outcome {

@@ -33,18 +33,6 @@ export function createMatcher({ patterns, types }: Pick<Catalog, 'patterns' | 't
     sets.flatMap((part) => part.set.match(text).flatMap((index) => part.patterns[index] ?? []))
   const rank = specificity(types)
 
-  function accept(pattern: CompiledPattern, text: string, lines: readonly DecodedLine[]): Finding | undefined {
-    const found = pattern.expression.exec(text)
-    if (!found || pattern.unless?.test(text)) return undefined
-    if (pattern.minLevel > 0 && belowLevel(lines, found.index, pattern.minLevel)) return undefined
-    const captures: Record<string, string> = {}
-    for (const name of pattern.captures) {
-      const value: string | undefined = found.groups?.[name]
-      if (value !== undefined) captures[name] = value
-    }
-    return { type: pattern.type, pattern, captures, at: found.index }
-  }
-
   return {
     record(decoded, { service, source }) {
       const best = new Map<string, Finding>()
@@ -53,7 +41,7 @@ export function createMatcher({ patterns, types }: Pick<Catalog, 'patterns' | 't
         const key = pattern.recovers ? pattern.id : pattern.type
         const known = best.get(key)
         if (known && known.pattern.confidence >= pattern.confidence) continue
-        const finding = accept(pattern, decoded.text, decoded.lines)
+        const finding = matchPattern(pattern, decoded)
         if (finding) best.set(key, finding)
       }
       const suppressed = new Set(
@@ -73,12 +61,28 @@ export function createMatcher({ patterns, types }: Pick<Catalog, 'patterns' | 't
           continue
         const known = best.get(pattern.type)
         if (known && known.pattern.confidence >= pattern.confidence) continue
-        const finding = accept(pattern, line.text, [{ ...line, at: 0 }])
+        const finding = matchPattern(pattern, { text: line.text, lines: [{ ...line, at: 0 }] })
         if (finding) best.set(pattern.type, finding)
       }
       return { findings: [...best.values()], matched: matched.length > 0 }
     },
   }
+}
+
+/** One pattern's finding in a text: its expression, `unless`, and the level of the line it begins in. */
+export function matchPattern(
+  pattern: CompiledPattern,
+  { text, lines }: Pick<Decoded, 'text' | 'lines'>,
+): Finding | undefined {
+  const found = pattern.expression.exec(text)
+  if (!found || pattern.unless?.test(text)) return undefined
+  if (pattern.minLevel > 0 && belowLevel(lines, found.index, pattern.minLevel)) return undefined
+  const captures: Record<string, string> = {}
+  for (const name of pattern.captures) {
+    const value: string | undefined = found.groups?.[name]
+    if (value !== undefined) captures[name] = value
+  }
+  return { type: pattern.type, pattern, captures, at: found.index }
 }
 
 /** The level that counts is that of the line in which the match begins. */

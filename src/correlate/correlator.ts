@@ -28,6 +28,8 @@ type Working = {
 }
 
 const symptomsMax = 100
+/** The root is looked for among this many, the first ones: what joins a larger incident later is a symptom. */
+const leadersMax = 64
 const timelineMax = 200
 const toldOneByOne = 16
 /** Resolved incidents are kept this long in mind for failures that come back. */
@@ -64,9 +66,10 @@ export function createCorrelator(
   function join(working: Working, failure: Failure): void {
     const leader = `${failure.type}\u0000${failure.component}`
     const known = working.leaders.get(leader)
-    if (!known || known.id === failure.id || failure.firstSeenMs < known.firstSeenMs)
+    const hasRoom = known !== undefined || working.leaders.size < leadersMax
+    if (hasRoom && (!known || known.id === failure.id || failure.firstSeenMs < known.firstSeenMs))
       working.leaders.set(leader, failure)
-    if (failure.firstSeenMs >= (working.latest.get(leader)?.firstSeenMs ?? -Infinity))
+    if (hasRoom && failure.firstSeenMs >= (working.latest.get(leader)?.firstSeenMs ?? -Infinity))
       working.latest.set(leader, failure)
     if (!incidentOf.has(failure.id)) working.memberIds.push(failure.id)
     incidentOf.set(failure.id, working.incident.id)

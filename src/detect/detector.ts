@@ -30,8 +30,8 @@ export type Detector = Readonly<{
   add(match: Match): FailureChange[]
   /** A line said that this type of failure is over; it ends those of its service, and of the component its service is. */
   recover(recovery: Recovery): FailureChange[]
-  /** Ends the failures whose silence has been watched for long enough, in every source. */
-  advance(): FailureChange[]
+  /** Ends the failures whose silence has been watched for long enough, after the clock of `source` (or of none) moved. */
+  advance(source?: string): FailureChange[]
   /** The same by the time since their last match arrived, where everything has been read. */
   tick(nowMs: number): FailureChange[]
   resolve(failureId: string, nowMs: number): FailureChange[]
@@ -65,6 +65,8 @@ export function createDetector(options: DetectorOptions): Detector {
   const entries = new Map<string, Entry>()
   const byFailure = new Map<string, Entry>()
   const deadlines = new Map<string, Deadlines>()
+  /** The sources by what becomes due in them: what waits for others to come so far, not for their own clock. */
+  const dueSources = createDeadlines()
   const dirty = new Set<string>()
   const forgotten = new Map<string, { type: string; key: string }>()
   let keysRefused = 0
@@ -73,6 +75,7 @@ export function createDetector(options: DetectorOptions): Detector {
     let own = deadlines.get(failure.source)
     if (!own) deadlines.set(failure.source, (own = createDeadlines()))
     own.add(name, failure.lastSeenMs + failure.quietMs)
+    dueSources.add(failure.source, failure.lastSeenMs + failure.quietMs)
   }
 
   for (const state of options.restored) {
@@ -187,19 +190,24 @@ export function createDetector(options: DetectorOptions): Detector {
     )
   }
 
-  function advance(): FailureChange[] {
-    const changes: FailureChange[] = []
-    for (const [source, own] of deadlines) {
-      const watchedTo = clocks.watchedTo(source)
-      for (const name of own.takeDue(watchedTo)) {
-        const entry = entries.get(name)
-        const failure = entry?.failure
-        if (!entry || failure?.state !== 'active' || failure.source !== source) continue
-        const dueMs = failure.lastSeenMs + failure.quietMs
-        if (dueMs <= watchedTo) changes.push(...end(entry, dueMs))
-        else own.add(name, dueMs)
-      }
-    }
+  /** What is due in one source. What its own clock has not reached is looked at when that moves. */
+  function endDue(source: string): FailureChange[] {
+    const own = deadlines.get(source)
+    const watchedTo = clocks.watchedTo(source)
+    return (own?.takeDue(watchedTo) ?? []).flatMap((name) => {
+      const entry = entries.get(name)
+      const failure = entry?.failure
+      if (!entry || failure?.state !== 'active' || failure.source !== source) return []
+      const dueMs = failure.lastSeenMs + failure.quietMs
+      if (dueMs <= watchedTo) return end(entry, dueMs)
+      watch(name, failure)
+      return []
+    })
+  }
+
+  function advance(source?: string): FailureChange[] {
+    const changes = source === undefined ? [] : endDue(source)
+    for (const each of dueSources.takeDue(clocks.settled())) if (each !== source) changes.push(...endDue(each))
     return changes
   }
 

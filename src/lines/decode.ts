@@ -1,6 +1,6 @@
 import type { LogRecord } from './record.js'
 import { findStamp, parseTime, type Hints } from './timestamp.js'
-import { unwrap } from './unwrap.js'
+import { stripColour, unwrap } from './unwrap.js'
 
 /** A record as its program meant it: wrappers off, escapes undone, colours and secrets out. */
 export type Decoded = Readonly<{
@@ -58,7 +58,6 @@ const errorFields = [
   'cause',
 ]
 
-const colour = /(?:\u001b|\\x1[bB]|\\033|\\e)\[[0-9;:?]*[A-Za-z]|\u001b\][^\u0007]*\u0007/g
 const levelWord =
   /(?:^|[\s[(<|/:.-])(TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|ERR|CRITICAL|CRIT|FATAL|PANIC|EMERG|ALERT|SEVERE|LOG)(?=[\s\]):|>,/-]|$)|[[(](trace|debug|info|notice|warn|warning|error|err|crit|critical|fatal|emerg|alert)[\])]|\b(?:level|lvl|severity)="?(\w+)|^([IWEF])\d{4} /
 const levelNames: Readonly<Record<string, Level>> = {
@@ -145,7 +144,7 @@ const mapValues = (record: Record<string, string>, map: (value: string) => strin
   Object.fromEntries(Object.entries(record).map(([name, value]) => [name, map(value)]))
 
 function decodeLine(raw: string, options: DecodeOptions): Part {
-  const text = /[\u001b\\]/.test(raw) ? raw.replaceAll(colour, '') : raw
+  const text = stripColour(raw)
   // A wrapper's message may itself hold line breaks (rsyslog's #012): JSON inside is still looked at as a whole.
   const json = text.startsWith('{') ? decodeJson(text, options) : undefined
   if (json) return json
@@ -183,10 +182,7 @@ function decodeJson(text: string, options: DecodeOptions): Part | undefined {
   const pick = (names: readonly string[]): unknown => fields[names.find((name) => fields[name] !== undefined) ?? '']
   const service = pick(serviceFields)
   return {
-    text: (isLogRecord(fields) ? fieldLines(fields) : [text, ...innerTexts(fields)].join('\n')).replaceAll(
-      colour,
-      '',
-    ),
+    text: stripColour(isLogRecord(fields) ? fieldLines(fields) : [text, ...innerTexts(fields)].join('\n')),
     timeMs: parseTime(pick(timeFields), options.hints),
     level: levelOfField(pick(levelFields)),
     service: typeof service === 'string' ? service : undefined,

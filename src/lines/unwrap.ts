@@ -26,8 +26,19 @@ const rfc3164 =
 // rsyslog writes control characters inside a message as #ooo (octal)
 const rsyslogEscape = /#(0[0-3][0-7])/g
 
+// Escape sequences (ECMA-48), raw and as JSON, repr and shells print them.
+const colour = /(?:\u001b|\\u001[bB]|\\x1[bB]|\\033|\\e)\[[0-9;:?]*[A-Za-z]|\u001b\][^\u0007]*\u0007/g
+
+export const stripColour = (text: string): string => (/[\u001b\\]/.test(text) ? text.replaceAll(colour, '') : text)
+
 /** Takes one physical line apart. Never fails: a line that no wrapper explains is its own text. */
 export function unwrap(line: string, hints: Hints): Unwrapped {
+  const unwrapped = takeOff(line, hints)
+  const text = stripColour(unwrapped.text)
+  return text === unwrapped.text ? unwrapped : { ...unwrapped, text }
+}
+
+function takeOff(line: string, hints: Hints): Unwrapped {
   const first = line.charCodeAt(0)
   if (first === 0x7b /* { */ && line.startsWith('{"log":')) return unwrapDocker(line, hints) ?? bare(line)
   const isDigit = first >= 0x30 && first <= 0x39

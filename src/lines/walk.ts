@@ -90,7 +90,7 @@ export function* walk(
     if (!found) break
     const { record, state } = found
     const hits = hitLines(record, { scan, bytes, base })
-    yield { kind: 'record', state, record, hits }
+    if (record.lines.length > 0) yield { kind: 'record', state, record, hits }
     if (state !== 'closed') {
       stoppedAt = record.start
       break
