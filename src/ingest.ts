@@ -1,4 +1,3 @@
-import type { Logger } from 'pino'
 import type { Catalog } from './catalog/compile.js'
 import { addCounters, noCounters } from './changes.js'
 import type { Match } from './detect/failure.js'
@@ -29,7 +28,7 @@ export type IngestOptions = Readonly<{
   now: () => number
   /** Called after the commit, in the order of the sequence numbers. */
   onEvents: (events: readonly StoredEvent[]) => void
-  log: Pick<Logger, 'error' | 'info' | 'warn'>
+  log: Readonly<Record<'error' | 'warn', (facts: object, message: string) => void>>
 }>
 
 const isEmpty = ({ changes, keys, forgottenKeys, incidents }: Outcome): boolean =>

@@ -27,8 +27,8 @@ export type FileReader = Readonly<{
   settleDueMs(): number | undefined
   position(): number
   size(): number
-  /** No more bytes will come. */
-  finish(): void
+  /** No more bytes will come. Whether what was left is committed; if not, try again after a pause. */
+  finish(): boolean
   close(): void
 }>
 
@@ -91,6 +91,24 @@ export function openFileReader(options: FileReaderOptions): FileReader {
     return { mark: printToMark(print) }
   }
 
+  /** Clean bytes wait for the next commit; before the file is let go they are not to. */
+  function committed(): boolean {
+    const from = position()
+    const batch = {
+      id,
+      source,
+      service,
+      bytes: Buffer.alloc(0),
+      base: from,
+      from,
+      ending: 'end',
+      unread: false,
+      arrivalMs: now(),
+      identity,
+    } as const
+    return intake.deliver(batch, { commitNow: true }).ok
+  }
+
   return {
     id,
     position,
@@ -120,7 +138,7 @@ export function openFileReader(options: FileReaderOptions): FileReader {
     },
     finish() {
       const { size } = fstatSync(descriptor)
-      if (size > position()) deliver('end', size)
+      return size <= position() ? committed() : deliver('end', size) && committed()
     },
     close() {
       watcher?.close()

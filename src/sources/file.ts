@@ -292,8 +292,7 @@ function createFollower(
     const nowMs = now()
     for (const { reader } of former) reader.settle(nowMs)
     current?.settle(nowMs)
-    for (let [oldest] = former; oldest && oldest.untilMs <= nowMs; [oldest] = former) {
-      oldest.reader.finish()
+    for (let [oldest] = former; oldest && oldest.untilMs <= nowMs && oldest.reader.finish(); [oldest] = former) {
       oldest.reader.close()
       former.shift()
     }

@@ -70,7 +70,7 @@ export async function someFamilies(...names: readonly string[]): Promise<Catalog
 /** The changes without the lines that came after a failure, and without the updates that tell of nothing else. */
 export function withoutAfter(changes: readonly Change[]): unknown[] {
   const told = new Set<string>()
-  return changes.flatMap((change) => {
+  return changes.flatMap((change): unknown[] => {
     if (!('failure' in change)) return [change]
     const { failure } = change
     const isNews = failure.evidence.after.length > 0 && !told.has(failure.id)
