@@ -32,16 +32,14 @@ const piece = fc.oneof(
     .map(
       (s) => `${python(s)} ERROR failed\nTraceback (most recent call last):\n  File "a.py", line 1, in f\n${refused}`,
     ),
-  fc
-    .nat(9000)
-    .map((s) =>
-      JSON.stringify({
-        time: Date.parse(`${python(s).replace(' ', 'T').replace(',', '.')}Z`),
-        level: 50,
-        workspace_id: `ws${s % 3}`,
-        msg: refused,
-      }),
-    ),
+  fc.nat(9000).map((s) =>
+    JSON.stringify({
+      time: Date.parse(`${python(s).replace(' ', 'T').replace(',', '.')}Z`),
+      level: 50,
+      workspace_id: `ws${s % 3}`,
+      msg: refused,
+    }),
+  ),
 )
 const log = fc.array(piece, { minLength: 1, maxLength: 30 }).map((pieces) => `${pieces.join('\n')}\n`)
 

@@ -1,9 +1,10 @@
 import { closeSync, createReadStream, fstatSync, openSync, readSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { createGunzip } from 'node:zlib'
+import { decodeText } from '../lines/decode.js'
 import { batchBytesMax, leadBytes, type Batch } from '../lines/walk.js'
 import { identityOfBytes } from '../sources/file-identity.js'
-import { serviceOfPath } from '../sources/file.js'
+import { serviceOfPath, sourceOfPath } from '../sources/file.js'
 
 /** Something to scan, a batch at a time. */
 export type ScanInput = Readonly<{
@@ -12,6 +13,8 @@ export type ScanInput = Readonly<{
   source: string
   /** The next batch from a position on; undefined when there is no more. */
   next(position: number): Promise<Batch | undefined>
+  /** The time at the front of what comes next; inputs take turns by it. */
+  nextTimeMs(position: number): number
   close(): void
 }>
 
@@ -23,7 +26,8 @@ const firstBytes = 1_048_576
  * @throws {NodeJS.ErrnoException} when it cannot be opened
  */
 export function openInput(name: string, nowMs: number): ScanInput {
-  if (name === '-') return streamed(process.stdin, { name, source: 'stdin', service: 'stdin', arrivalMs: nowMs })
+  if (name === '-')
+    return streamed(process.stdin, { name, id: 'stdin', source: 'stdin', service: 'stdin', arrivalMs: nowMs })
   const path = resolve(name)
   const descriptor = openSync(path, 'r')
   const stats = fstatSync(descriptor)
@@ -33,7 +37,8 @@ export function openInput(name: string, nowMs: number): ScanInput {
   }
   const facts = {
     name,
-    source: `file:${path}`,
+    id: `file:${path}`,
+    source: sourceOfPath(path),
     service: serviceOfPath(path.replace(/\.gz$/, '')),
     arrivalMs: Math.floor(stats.mtimeMs),
   }
@@ -41,9 +46,9 @@ export function openInput(name: string, nowMs: number): ScanInput {
   return stats.isFile() ? fileInput(descriptor, facts) : streamed(createReadStream('', { fd: descriptor }), facts)
 }
 
-type Facts = { name: string; source: string; service: string; arrivalMs: number }
+type Facts = { name: string; id: string; source: string; service: string; arrivalMs: number }
 
-function fileInput(descriptor: number, { name, source, service, arrivalMs }: Facts): ScanInput {
+function fileInput(descriptor: number, { name, id, source, service, arrivalMs }: Facts): ScanInput {
   const { size } = fstatSync(descriptor)
   let wanted = firstBytes
   let lastPosition = -1
@@ -52,7 +57,7 @@ function fileInput(descriptor: number, { name, source, service, arrivalMs }: Fac
   let buffer = Buffer.alloc(0)
   return {
     name,
-    id: source,
+    id,
     source,
     next(position) {
       // A batch that settled nothing was too small for its record.
@@ -67,7 +72,7 @@ function fileInput(descriptor: number, { name, source, service, arrivalMs }: Fac
       identity ??= identityOfBytes(bytes)
       done = base + read >= size || read === 0
       return Promise.resolve({
-        id: source,
+        id,
         source,
         service,
         bytes,
@@ -79,11 +84,27 @@ function fileInput(descriptor: number, { name, source, service, arrivalMs }: Fac
         identity,
       })
     },
+    nextTimeMs(position) {
+      return timeAtFront(peeked.subarray(0, readSync(descriptor, peeked, 0, peeked.length, position)), arrivalMs)
+    },
     close: () => closeSync(descriptor),
   }
 }
 
-function streamed(stream: NodeJS.ReadableStream, { name, source, service, arrivalMs }: Facts): ScanInput {
+const peeked = Buffer.alloc(8192)
+const peekedLinesMax = 20
+
+/** The first time that some lines name; what names none, or has not been read yet, is taken first. */
+function timeAtFront(bytes: Buffer, arrivalMs: number): number {
+  const hints = { toUtcMs: () => 0, arrivalMs }
+  for (const line of bytes.toString('utf8', 0, peeked.length).split('\n', peekedLinesMax)) {
+    const { timeMs } = decodeText(line, { hints, redact: (text) => text })
+    if (timeMs !== undefined) return timeMs
+  }
+  return -Infinity
+}
+
+function streamed(stream: NodeJS.ReadableStream, { name, id, source, service, arrivalMs }: Facts): ScanInput {
   const chunks = stream[Symbol.asyncIterator]()
   let base = 0
   let kept = Buffer.alloc(0)
@@ -91,7 +112,7 @@ function streamed(stream: NodeJS.ReadableStream, { name, source, service, arriva
   let identity: string | undefined
   return {
     name,
-    id: source,
+    id,
     source,
     async next(position) {
       if (done) return undefined
@@ -111,7 +132,7 @@ function streamed(stream: NodeJS.ReadableStream, { name, source, service, arriva
       kept = Buffer.concat(pieces)
       identity ??= identityOfBytes(kept)
       return {
-        id: source,
+        id,
         source,
         service,
         bytes: kept,
@@ -123,6 +144,7 @@ function streamed(stream: NodeJS.ReadableStream, { name, source, service, arriva
         identity,
       }
     },
+    nextTimeMs: (position) => timeAtFront(kept.subarray(Math.max(0, position - base)), arrivalMs),
     close: () => undefined,
   }
 }

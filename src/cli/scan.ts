@@ -109,9 +109,9 @@ async function scanInputs(pipeline: Pipeline, names: readonly string[], report: 
     }
   }
   while (open.length > 0) {
-    const input = open.reduce((a, b) =>
-      (pipeline.clockOf(b.source) ?? -Infinity) < (pipeline.clockOf(a.source) ?? -Infinity) ? b : a,
-    )
+    const times = open.map((input) => input.nextTimeMs(pipeline.positionOf(input.id)))
+    const input = open[times.indexOf(Math.min(...times))] ?? open[0]
+    if (!input) break
     try {
       const batch = await input.next(pipeline.positionOf(input.id))
       if (batch) {

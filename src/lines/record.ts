@@ -158,7 +158,8 @@ export function createFramer({ bytes, base, ending, hints, decidedTo }: Window):
     let textEnd = end - base
     while (textEnd > start - base && (bytes[textEnd - 1] === 10 || bytes[textEnd - 1] === 13)) textEnd--
     const keptEnd = Math.min(textEnd, start - base + lineBytesMax)
-    const text = bytes.toString('utf8', start - base, keptEnd)
+    // NUL bytes are what a crash leaves of a block that was never written; they are no part of any text.
+    const text = bytes.toString('utf8', start - base, keptEnd).replaceAll('\u0000', '')
     return { start, end, wrapper: unwrap(text, hints), cut: keptEnd < textEnd }
   }
 

@@ -57,7 +57,7 @@ export function identityOfBytes(bytes: Buffer): string {
 
 export type Sibling = Readonly<{ path: string; print: Fingerprint; modifiedMs: number; size: number }>
 
-/** Other plain files in the folder whose names say that they were rotated away from `path`: `app.log.1`, `app.log-20261121`, `app.1.log`. */
+/** Other plain files in the folder, the oldest first, whose names say that they were rotated away from `path`: `app.log.1`, `app.log-20261121`, `app.1.log`. */
 export async function rotatedSiblings(path: string): Promise<Sibling[]> {
   const name = basename(path)
   const stem = name.replace(/\.[^.]*$/, '')
@@ -74,8 +74,11 @@ export async function rotatedSiblings(path: string): Promise<Sibling[]> {
     const sibling = await examine(join(dirname(path), each))
     if (sibling) siblings.push(sibling)
   }
-  return siblings.toSorted((a, b) => a.modifiedMs - b.modifiedMs)
+  return siblings.toSorted((a, b) => a.modifiedMs - b.modifiedMs || rotations(b.path) - rotations(a.path))
 }
+
+/** How often a file was rotated, by its name; it orders files whose times of change are the same tick of the clock. */
+const rotations = (path: string): number => Number(/[.-](\d{1,3})(?:\.[a-z]+)?$/.exec(path)?.[1] ?? 0)
 
 /** A file that vanished or cannot be read meanwhile is none that can be followed. */
 async function examine(path: string): Promise<Sibling | undefined> {

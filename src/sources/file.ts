@@ -56,6 +56,12 @@ const readPrintsMax = 100
 const retryMsMin = 500
 const retryMsMax = 30_000
 
+/** What rotation added to a name: `.1`, `-20261121`, `.2.gz`. */
+const rotation = /(?<=\.(?:log|txt|out|err|json|jsonl|ndjson))(?:[.-]\d[\d.-]*)?(?:\.gz)?$/
+
+/** The source a file's lines belong to: a rotated file keeps the name it grew under. */
+export const sourceOfPath = (path: string): string => `file:${path.replace(rotation, '')}`
+
 /** The service a file's lines belong to, when nothing names one: `api` for `/var/log/api.log.1`. */
 export const serviceOfPath = (path: string): string =>
   basename(path).replace(/\.(?:log|txt|out|err|json|jsonl|ndjson)(?:[.-].*)?$/, '') || basename(path)
