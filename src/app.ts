@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { setInterval } from 'node:timers/promises'
@@ -74,6 +75,8 @@ export const loadPatterns = (
 export async function startApp(options: AppOptions, signal: AbortSignal): Promise<App> {
   const { config, log, now, demo } = options
   refuseOpenDoor(config)
+  // Every file and timer listens for the end; that is no leak.
+  setMaxListeners(0, signal)
   const redact = redactOf(config)
   const patternFiles = loadPatterns(config, { bundled: true })
   let catalog = await patternFiles.load()
@@ -201,7 +204,7 @@ function namePort(error: unknown, { host, port }: Config['server']): unknown {
       { cause: error },
     )
   if (code === 'EACCES' || code === 'EADDRNOTAVAIL')
-    return new ConfigError(`server.host: cannot listen on ${host}:${port} (${String(code)})`, { cause: error })
+    return new ConfigError(`server.host: cannot listen on ${host}:${port} (${code})`, { cause: error })
   return error
 }
 

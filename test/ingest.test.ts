@@ -120,8 +120,9 @@ function stored({ database }: Store): unknown {
   const rows = (sql: string): Record<string, unknown>[] => database.prepare(sql).all() as Record<string, unknown>[]
   const hot = (text: unknown): unknown => ({ ...(JSON.parse(String(text)) as object), after: [] })
   return {
-    failures: rows('SELECT * FROM failures ORDER BY id').map(({ opened_seq: _, ...row }) => ({
+    failures: rows('SELECT * FROM failures ORDER BY id').map((row) => ({
       ...row,
+      opened_seq: 0,
       hot: hot(row['hot']),
       body: withoutBodyAfter(row['body']),
     })),
@@ -179,12 +180,12 @@ test('events are told only after their commit, and a refused commit tells nothin
     log: silent,
   })
 
-  const refused = ingest.deliver(batchOf(content, { from: 0, to: content.length, ending: 'end' }))
+  const first = ingest.deliver(batchOf(content, { from: 0, to: content.length, ending: 'end' }))
   const afterRefusal = { told: [...order], position: ingest.positionOf('app') }
   refuse = false
   const accepted = ingest.deliver(batchOf(content, { from: 0, to: content.length, ending: 'end' }))
 
-  expect(refused.ok).toBe(false)
+  expect(first.ok).toBe(false)
   expect(afterRefusal).toEqual({ told: [], position: 0 })
   expect(accepted.ok).toBe(true)
   expect(order).toEqual(['committed', 'told'])

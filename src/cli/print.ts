@@ -36,8 +36,11 @@ export function createPrinter({ colour }: { colour: boolean }) {
             ),
           ].join('\n')
         }
-        case 'failure_resolved':
-          return `${clock(change.failure.lastSeenMs)}  ${paint('RESOLVED', '32')}  ${change.failure.type}  ${visible(change.failure.service)}, ${change.failure.count} matches`
+        case 'failure_resolved': {
+          const { failure } = change
+          const atMs = failure.state === 'resolved' ? failure.resolvedAtMs : failure.lastSeenMs
+          return `${clock(atMs)}  ${paint('RESOLVED', '32')}  ${failure.type}  ${visible(failure.service)}, ${failure.count} matches`
+        }
         case 'incident_opened':
         case 'incident_updated':
         case 'incident_resolved': {

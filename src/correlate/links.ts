@@ -44,16 +44,25 @@ export function linkEvidence(a: Failure, b: Failure, declared: Declared): Eviden
   return total >= linkedFrom ? evidence.toSorted((x, y) => y.weight - x.weight) : []
 }
 
+/** All declared causes of each type, worked out once for each catalogue. */
+const closures = new WeakMap<Declared['types'], Map<string, ReadonlySet<string>>>()
+
 /** Whether `effect`'s type is declared to be caused by `cause`'s, directly or through other types. */
 export function isDeclaredCause(cause: string, effect: string, types: Declared['types']): boolean {
-  const seen = new Set<string>()
-  let reached: readonly string[] = [effect]
-  while (reached.length > 0) {
-    reached = reached.flatMap((type) => types.get(type)?.causedBy ?? []).filter((type) => !seen.has(type))
-    if (reached.includes(cause)) return true
-    for (const type of reached) seen.add(type)
+  let closure = closures.get(types)
+  if (!closure) closures.set(types, (closure = new Map()))
+  let causes = closure.get(effect)
+  if (!causes) closure.set(effect, (causes = causesOf(effect, types)))
+  return causes.has(cause)
+}
+
+function causesOf(effect: string, types: Declared['types']): ReadonlySet<string> {
+  const causes = new Set<string>()
+  for (let reached: readonly string[] = [effect]; reached.length > 0;) {
+    reached = reached.flatMap((type) => types.get(type)?.causedBy ?? []).filter((type) => !causes.has(type))
+    for (const type of reached) causes.add(type)
   }
-  return false
+  return causes
 }
 
 function causeEvidence(cause: Failure, effect: Failure, { types }: Declared): Evidence[] {

@@ -212,23 +212,19 @@ function fieldLines(fields: Record<string, unknown>): string {
     if (messageFields.includes(name) && typeof value === 'string') messages.push(value)
     else if (errorFields.includes(name)) errors.push(errorText(value))
     else if (!timeFields.includes(name))
-      others.push(`${name}=${typeof value === 'object' ? JSON.stringify(value) : String(value as string)}`)
+      others.push(`${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
   }
   return [...messages, ...errors, ...others].join('\n')
 }
 
 /** An error as the libraries print it: a text, an object with `stack` or `type` and `message`, or anything else as JSON. */
 function errorText(value: unknown): string {
-  if (typeof value !== 'object' || value === null) return String(value as string)
+  if (typeof value === 'string') return value
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
   const { stack, type, name, message, ...rest } = value as Record<string, unknown>
-  const kind = [type, name].find((each) => typeof each === 'string' && each !== '')
+  const kind = [type, name].find((each): each is string => typeof each === 'string' && each !== '')
   if (typeof stack !== 'string' && typeof message !== 'string') return JSON.stringify(value)
-  const head =
-    typeof stack === 'string'
-      ? stack
-      : kind === undefined
-        ? String(message as string)
-        : `${String(kind)}: ${String(message as string)}`
+  const head = typeof stack === 'string' ? stack : kind === undefined ? message : `${kind}: ${String(message)}`
   const more = Object.keys(rest).length > 0 ? `\n${JSON.stringify(rest)}` : ''
   const said =
     typeof stack === 'string' && typeof message === 'string' && !stack.includes(message) ? `\n${message}` : ''

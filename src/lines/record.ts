@@ -144,9 +144,9 @@ export function createFramer({ bytes, base, ending, hints, decidedTo }: Window):
   function physicalAt(start: number): Physical | undefined {
     if (start >= windowEnd) return undefined
     if (physicalByStart.has(start)) return physicalByStart.get(start)
-    const found = bytes.indexOf(10, start - base)
-    const whole = found >= 0
-    const end = whole ? base + found + 1 : windowEnd
+    const lineBreak = bytes.indexOf(10, start - base)
+    const whole = lineBreak >= 0
+    const end = whole ? base + lineBreak + 1 : windowEnd
     const tooLong = end - start > recordBytesMax
     const physical =
       whole || ending !== 'more' || tooLong ? read(start, tooLong ? start + recordBytesMax : end) : undefined
@@ -298,9 +298,8 @@ export function createFramer({ bytes, base, ending, hints, decidedTo }: Window):
   }
 
   function lineFrom(offset: number): Line | undefined {
-    const found = offset === base ? base - 1 : bytes.indexOf(10, offset - base - 1)
-    const start = offset === base ? base : base + found + 1
-    const physical = found < 0 && offset !== base ? undefined : physicalAt(start)
+    const lineBreak = offset === base ? -1 : bytes.indexOf(10, offset - base - 1)
+    const physical = lineBreak < 0 && offset !== base ? undefined : physicalAt(base + lineBreak + 1)
     return physical && joined([physical])
   }
 

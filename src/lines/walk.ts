@@ -106,6 +106,11 @@ export function* walk(
   }
 
   const lastLine = framer.lineStart(windowEnd)
+  if (ending !== 'more' && windowEnd > base) {
+    // Read to the end: the clock need not wait for the next place on the grid.
+    const line = framer.lineFrom(lastLine === windowEnd ? framer.lineStart(windowEnd - 1) : lastLine)
+    if (line) yield { kind: 'clock', line }
+  }
   if (stoppedAt === Infinity && ending !== 'end' && windowEnd - lastLine > recordBytesMax)
     return { position: windowEnd, skipping: true, decidedTo: {} }
   const position = Math.min(framer.openFrom(), stoppedAt)
@@ -119,15 +124,21 @@ function endOfLine(bytes: Buffer, from: number): number {
   return found < 0 ? -1 : found + 1
 }
 
+/** The lines of a record that the scan proposes, by their offsets. */
 function hitLines(
   record: LogRecord,
   { scan, bytes, base }: { scan: Scan; bytes: Buffer; base: number },
 ): Set<number> {
   const hits = new Set<number>()
-  for (const line of record.lines) {
-    const hit = scan.next(bytes, line.start - base)
-    if (hit < 0) break
-    if (base + hit < line.end) hits.add(line.start)
+  let index = 0
+  for (let hit = scan.next(bytes, record.start - base); hit >= 0 && base + hit < record.end;) {
+    while (index < record.lines.length && (record.lines[index]?.end ?? Infinity) <= base + hit) index++
+    const line = record.lines[index]
+    if (!line) break
+    if (base + hit >= line.start) hits.add(line.start)
+    // Between the lines of a record may stand those of another stream.
+    const next = base + hit >= line.start ? line.end : base + hit + 1
+    hit = scan.next(bytes, next - base)
   }
   return hits
 }

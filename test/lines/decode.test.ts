@@ -174,6 +174,12 @@ describe('JSON that is no log record of one line', () => {
     expect(decode(text).text).toBe(text)
   })
 
+  test('one entry of such a list stands as it is, though it has a message', () => {
+    const text = '{"loc":["body","name"],"msg":"Field required","type":"missing"}'
+
+    expect(decode(text).text).toBe(text)
+  })
+
   test('the texts in its error fields are told with their escapes undone', () => {
     const text = json({ error: 'model "gpt" not found\nretry', code: 404 })
 

@@ -73,6 +73,12 @@ const node = `TypeError: Cannot read properties of undefined (reading 'id')
     at process.processTicksAndRejections (node:internal/process/task_queues:95:5) {
   code: 'E_BAD'
 }`
+const uncaught = `/app/server.js:10
+    throw new TypeError('no order')
+    ^
+
+TypeError: no order
+    at handler (/app/server.js:10:3)`
 const panic = `panic: runtime error: invalid memory address or nil pointer dereference
 [signal SIGSEGV: segmentation violation code=0x1 addr=0x0 pc=0x48]
 `
@@ -97,15 +103,19 @@ describe('what belongs together is one record', () => {
     ['one that another caused', chainedTraceback],
     ['a Java exception with its cause', java],
     ['a Node stack with its fields', node],
+    ['what Node prints of an exception that nobody caught', uncaught],
     ['a pydantic 2 block', pydantic2],
     ['a pydantic 1 block', pydantic1],
-    ['an object printed over several lines', '{\n  "level": "error",\n  "error": "x"\n}'],
   ])('%s, with and without a stamped head', (_, text) => {
     expectApart(`${stamped}\n${text}`, next)
     expectApart(`${stamped}: ${text}`, next)
     expectApart(next, `${stamped}\n${text}`, next)
     expectApart(text)
     expectApart(text, next)
+  })
+
+  test('an object printed over several lines', () => {
+    expectApart(next, '{\n  "level": "error",\n  "error": "x"\n}', next)
   })
 
   test('a Go panic behind a stamped line, blank line included', () => {
@@ -190,9 +200,9 @@ describe('a record says where it stands', () => {
   })
 })
 
-describe('streams that are interleaved in one file', () => {
-  const cri = (stream: string, text: string): string => `2026-11-21T10:00:00.000Z ${stream} F ${text}`
+const cri = (stream: string, text: string): string => `2026-11-21T10:00:00.000Z ${stream} F ${text}`
 
+describe('streams that are interleaved in one file', () => {
   test('are framed each by itself', () => {
     const log = [
       cri('stderr', 'Traceback (most recent call last):'),
@@ -287,7 +297,10 @@ describe('the end of the bytes', () => {
 const atom = 'needle'
 const scan = createScan({ atoms: [atom], everything: false })
 
-function walkThrough(bytes: Buffer, { ending = 'end' as Ending, resume = startOfSource, base = 0 } = {}) {
+function walkThrough(
+  bytes: Buffer,
+  { ending = 'end', resume = startOfSource, base = 0 }: { ending?: Ending; resume?: Resume; base?: number } = {},
+) {
   const batch: Batch = {
     id: 'app', source: 'file:/app.log', service: 'app', bytes, base, from: resume.position, ending,
     unread: false, arrivalMs: hints.arrivalMs, identity: 'app',
@@ -295,23 +308,28 @@ function walkThrough(bytes: Buffer, { ending = 'end' as Ending, resume = startOf
   const records: Extract<Step, { kind: 'record' }>[] = []
   const steps = walk(batch, resume, { scan, hints })
   for (let step = steps.next(); ; step = steps.next()) {
-    if (step.done) return { records, resume: step.value as Resume }
+    if (step.done) return { records, resume: step.value }
     if (step.value.kind === 'record') records.push(step.value)
   }
 }
 
 describe('bounds', () => {
-  test('a record that passes a mebibyte is cut there and marked, and the rest is a record of its own', () => {
-    const indented = `  ${'x'.repeat(997)}\n`
-    const log = Buffer.from(`${stamped}\n${indented.repeat(1100)}${next}\n`)
-    const framer = createFramer({ bytes: log, base: 0, ending: 'end', hints, decidedTo: () => 0 })
+  test('a record that passes a mebibyte is cut there and marked, and what follows is a record of its own', () => {
+    const lines = Array.from({ length: 1100 }, (_, index) => {
+      const text = index === 10 || index === 1080 ? atom : ''
+      return `  ${text.padEnd(997, '.')}\n`
+    })
+    const log = Buffer.from(`${stamped}\n${lines.join('')}${next}\n`)
 
-    const first = framer.recordAround(0)
+    const { records } = walkThrough(log)
 
+    const [first, second] = records
     const end = first?.record.end ?? 0
     expect(first).toMatchObject({ state: 'closed', record: { start: 0, cut: true } })
     expect(end).toBeLessThanOrEqual(recordBytesMax)
-    expect(end).toBeGreaterThan(recordBytesMax - indented.length)
+    expect(end).toBeGreaterThan(recordBytesMax - 1000)
+    expect(second).toMatchObject({ record: { start: end, end: log.length - next.length - 1, cut: false } })
+    expect(records).toHaveLength(2)
   })
 
   test('a record just below it is whole', () => {
@@ -383,14 +401,20 @@ describe('the walk', () => {
     ])
   })
 
-  test('reads the clock of a clean stretch on a grid of sixty-four kibibytes, wherever it is cut', () => {
+  test('reads the clock of a clean stretch on a grid of sixty-four kibibytes, and at the end from the last line', () => {
     const line = `${next}\n`
     const log = Buffer.from(line.repeat(6000))
-    const batch = { id: 'app', source: 'file:/app.log', service: 'app', bytes: log, base: 0, from: 0, ending: 'end', unread: false, arrivalMs: 0, identity: 'app' } as const // prettier-ignore
+    const clockStarts = (ending: Ending): number[] => {
+      const batch = { id: 'app', source: 'file:/app.log', service: 'app', bytes: log, base: 0, from: 0, ending, unread: false, arrivalMs: 0, identity: 'app' } as const // prettier-ignore
+      return [...walk(batch, startOfSource, { scan, hints })].map((step) =>
+        step.kind === 'clock' ? step.line.start : NaN,
+      )
+    }
 
-    const steps = [...walk(batch, startOfSource, { scan, hints })]
+    const [more, end] = [clockStarts('more'), clockStarts('end')]
 
-    const starts = steps.map((step) => (step.kind === 'clock' ? step.line.start : NaN))
-    expect(starts).toEqual([0, 1, 2, 3].map((index) => Math.ceil((index * 65_536) / line.length) * line.length))
+    const grid = [0, 1, 2, 3].map((index) => Math.ceil((index * 65_536) / line.length) * line.length)
+    expect(more).toEqual(grid)
+    expect(end).toEqual([...grid, log.length - line.length])
   })
 })
