@@ -83,7 +83,8 @@ function charactersOf(regex: Extract<Regex, { kind: 'class' }>): string[] | unde
   const characters = new Set<string>()
   for (const [low, high] of regex.ranges) {
     if (high - low > exactStringsMax) return undefined
-    for (let value = low; value <= high; value++) characters.add(String.fromCodePoint(value).toLowerCase())
+    for (let value = low; value <= high; value++)
+      characters.add(String.fromCodePoint(value >= 65 && value <= 90 ? value + 32 : value))
   }
   return characters.size > 4 ? undefined : [...characters]
 }
@@ -97,9 +98,10 @@ function longestPiece(text: string): string[] | undefined {
   const pieces: string[] = []
   let piece = ''
   for (const [at, character] of [...text].entries()) {
-    // A structured error's type and message are joined by ": " only when they are decoded.
+    // A structured error's type and message are joined by ": " only when they are decoded; so a last ":" may be made, too.
     const joint = character === ':' && text[at + 1] === ' '
-    if (atomCharacter.test(character) && !joint) piece += character
+    const behindJoint = character === ' ' && text[at - 1] === ':'
+    if (atomCharacter.test(character) && !joint && !behindJoint) piece += character
     else {
       pieces.push(piece)
       piece = ''
@@ -108,7 +110,8 @@ function longestPiece(text: string): string[] | undefined {
   pieces.push(piece)
   // Only the sides at which the text was split are loose; the ends of the whole literal are as the pattern says.
   const trimmed = pieces.map((each) => (pieces.length > 1 ? each.replaceAll(looseEdge, '') : each))
-  const best = trimmed.reduce((a, b) => (b.length > a.length ? b : a))
+  const kept = trimmed.map((each) => each.replace(/:+$/, ''))
+  const best = kept.reduce((a, b) => (b.length > a.length ? b : a))
   return best.length >= atomBytesMin ? [best] : undefined
 }
 

@@ -7,6 +7,11 @@ import { proveExamples } from './examples.js'
 import { JsonError, parseJson } from './json.js'
 import { Cascade, Failure, Family, Pattern, TopologyFile } from './schema.js'
 
+/** A folder of pattern files that is not there or cannot be read. */
+export class PatternFolderError extends Error {
+  override readonly name = 'PatternFolderError'
+}
+
 /** Reads pattern folders from disk and keeps the last good version of every file. */
 export type PatternFiles = Readonly<{
   load(): Promise<Catalog>
@@ -23,15 +28,35 @@ type Good = {
 /** Editors write a file in several steps; what is read in between is not judged. */
 const settleMs = 150
 
-/** @param folders later ones win; a folder that does not exist is an error that names it */
+/**
+ * @param folders later ones win
+ * `load` throws a {@link PatternFolderError} for a folder that cannot be read when it is first asked for
+ */
 export function createPatternFiles(folders: readonly string[], options: CompileOptions): PatternFiles {
   const good: Good = { families: new Map(), topologies: new Map(), cascades: new Map() }
+
+  /** Names in each folder when it could last be read. */
+  const lastNames = new Map<string, readonly string[]>()
+
+  /** A folder that cannot be read is an error at the start; later it is a problem, and what it held stays in force. */
+  async function list(folder: string, problems: Problem[]): Promise<readonly string[]> {
+    try {
+      const names = await listFolder(folder)
+      lastNames.set(folder, names)
+      return names
+    } catch (error) {
+      const known = lastNames.get(folder)
+      if (!known) throw error
+      problems.push({ file: folder, pattern: undefined, message: reason(error) })
+      return known
+    }
+  }
 
   async function load(): Promise<Catalog> {
     const problems: Problem[] = []
     const present = new Set<string>()
     for (const [folder, path] of folders.entries())
-      for (const name of (await listFolder(path)).toSorted()) {
+      for (const name of (await list(path, problems)).toSorted()) {
         const file = join(path, name)
         present.add(file)
         await readInto(good, { file, folder }, problems)
@@ -79,7 +104,7 @@ async function listFolder(path: string): Promise<string[]> {
       (name) => name.endsWith('.json') && name !== 'schema.json' && !name.startsWith('.'),
     )
   } catch (cause) {
-    throw new Error(`pattern folder ${path} cannot be read: ${reason(cause)}`, { cause })
+    throw new PatternFolderError(`pattern folder ${path} cannot be read: ${reason(cause)}`, { cause })
   }
 }
 

@@ -120,9 +120,10 @@ function createParser(source: string) {
     while (more() && !peek('|') && !peek(')')) {
       if (take('\\Q')) {
         const end = source.indexOf('\\E', at)
-        const quoted = source.slice(at, end < 0 ? source.length : end)
-        parts.push(...[...quoted].map((character): Regex => folded(code(character))))
+        const quoted = [...source.slice(at, end < 0 ? source.length : end)].map((each) => folded(code(each)))
         at = end < 0 ? source.length : end + 2
+        const last = quoted.pop()
+        parts.push(...quoted, ...(last ? [repeated(last)] : []))
       } else {
         const atom = one()
         if (atom) parts.push(repeated(atom))
@@ -209,7 +210,7 @@ function createParser(source: string) {
     const assertion = asserts[letter]
     if (assertion) return assertion
     if (letter === 'C') fail('"\\C" matches a lone byte; a record is text: use "."', start)
-    if (/[1-9]/.test(letter))
+    if (/[1-9]/.test(letter) && !/^[0-7]{2}/.test(source.slice(at - 1)))
       fail(
         `back-reference "\\${letter}" is not available in RE2: write the two cases out, or use "when" later`,
         start,
@@ -252,10 +253,10 @@ function createParser(source: string) {
       const value = parseInt(digits[1] || digits[2] || '0', 16)
       return { ranges: [[value, value]] }
     }
-    const octal = letter === '0' ? /^[0-7]{0,2}/.exec(source.slice(at)) : null
+    const octal = /^(?:0[0-7]{0,2}|[1-7][0-7]{1,2})/.exec(source.slice(at - 1))
     if (octal) {
-      at += octal[0].length
-      const value = parseInt(`0${octal[0]}`, 8)
+      at += octal[0].length - 1
+      const value = parseInt(octal[0], 8)
       return { ranges: [[value, value]] }
     }
     if (/[A-Za-z0-9]/.test(letter)) fail(`"\\${letter}" is not an escape of RE2`, start)
@@ -279,7 +280,8 @@ function createParser(source: string) {
       const item = bracketItem()
       if (item.unicode) unicode.push(item.unicode)
       const low = item.ranges[0]?.[0]
-      if (low !== undefined && peek('-') && !peek('-]')) {
+      const isOne = item.ranges.length === 1 && low === item.ranges[0]?.[1]
+      if (low !== undefined && isOne && peek('-') && !peek('-]')) {
         at += 1
         const high = bracketItem().ranges[0]?.[0] ?? low
         if (high < low) fail('a range in "[…]" runs backwards', start)
@@ -335,9 +337,7 @@ export function printRegex(regex: Regex): string {
         notWord: '\\B',
       }[regex.what]
     case 'sequence':
-      return regex.parts
-        .map((part) => (part.kind === 'choice' ? `(?:${printRegex(part)})` : printRegex(part)))
-        .join('')
+      return regex.parts.map((part) => printRegex(part)).join('')
     case 'choice':
       return regex.options.map(printRegex).join('|')
     case 'repeat': {
@@ -377,7 +377,8 @@ export function canSpanLines(regex: Regex): boolean {
     if (node.kind === 'any') return node.newline
     if (node.kind !== 'class') return false
     const listed = node.ranges.some(([low, high]) => low <= newline && newline <= high)
-    const byProperty = node.unicode.some((property) => property.startsWith('\\P') || property.includes('^'))
+    // Line breaks are control characters, which is the category C.
+    const byProperty = node.unicode.some((property) => /^\\(?:P|p\{?\^|p\{?C)/.test(property))
     return node.negated ? !listed : listed || byProperty
   })
 }

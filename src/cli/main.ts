@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { version } from '../app.js'
+import { PatternFolderError } from '../catalog/pattern-files.js'
 import { ConfigError } from '../config/config.js'
 import { StoreError } from '../store/store.js'
 import { UsageError } from './arguments.js'
@@ -58,7 +59,7 @@ process.once('SIGINT', () => {
 try {
   process.exitCode = await main(process.argv.slice(2))
 } catch (error) {
-  const expected = error instanceof UsageError || error instanceof ConfigError || error instanceof StoreError
+  const expected = [UsageError, ConfigError, StoreError, PatternFolderError].some((kind) => error instanceof kind)
   const message = error instanceof Error ? (expected ? error.message : (error.stack ?? error.message)) : String(error)
   process.stderr.write(`faultline: ${message}\n`)
   if (error instanceof UsageError) process.stderr.write('Try --help.\n')

@@ -147,7 +147,7 @@ export function createCorrelator(
         incidentOf.set(id, home.incident.id)
         home.memberIds.push(id)
       }
-      for (const leader of other.leaders.values()) join(home, leader)
+      for (const member of [...other.leaders.values(), ...other.latest.values()]) join(home, member)
       for (const id of other.activeIds) home.activeIds.add(id)
       home.timeline = [...home.timeline, ...other.timeline].toSorted((a, b) => a.atMs - b.atMs).slice(0, timelineMax)
       home.incident = {

@@ -85,7 +85,13 @@ export function decodeRecord(record: LogRecord, options: DecodeOptions): Decoded
     record.lines.map(({ text }) => text),
     options,
   )
-  const wrapper = first?.wrapper
+  return inWrapper(decoded, first?.wrapper)
+}
+
+type Wrapper = Pick<ReturnType<typeof unwrap>, 'timeMs' | 'service' | 'host'>
+
+/** What the record does not say itself, its wrapper may. */
+function inWrapper(decoded: Decoded, wrapper: Wrapper | undefined): Decoded {
   return {
     ...decoded,
     timeMs: decoded.timeMs ?? wrapper?.timeMs,
@@ -108,7 +114,7 @@ export function decodeText(text: string, options: DecodeOptions): Decoded {
   }
   if (lines.length > 1 && lines.at(-1) === '') lines.pop()
   const decoded = decodeLines(lines, options)
-  return { ...decoded, timeMs: decoded.timeMs ?? wrapped?.timeMs, service: decoded.service ?? wrapped?.service }
+  return inWrapper(decoded, wrapped)
 }
 
 function decodeLines(

@@ -32,7 +32,7 @@ const shapes = [
   // RFC 3164: Nov 21 10:00:00
   String.raw`(?<name>${monthName}) +(?<day>\d{1,2}) ${clock}${zone}`,
   // klog: I1121 10:00:00.000000
-  String.raw`(?<=(?:^|[\s\[])[IWEF])(?<month>\d{2})(?<day>\d{2}) ${clock}`,
+  String.raw`[IWEF](?<month>\d{2})(?<day>\d{2}) ${clock}`,
   // compact ISO 8601: 20261121T100000Z
   String.raw`(?<year>\d{4})(?<month>\d{2})(?<day>\d{2})T(?<hour>\d{2})(?<minute>\d{2})(?<second>\d{2})(?:\.(?<fraction>\d{1,9}))?${zone}`,
 ].map((shape) => new RegExp(`${lead}(?<stamp>${shape})`, 'd'))
@@ -68,12 +68,11 @@ export function parseTime(value: unknown, hints: Hints): number | undefined {
   return parseEpoch(value) ?? findStamp(value, hints)?.ms
 }
 
-/** Seconds, milliseconds, microseconds and nanoseconds are told apart by their digits. */
+/** Seconds, milliseconds, microseconds and nanoseconds are told apart by their digits. By text: doubles lose nanoseconds. */
 function parseEpoch(text: string): number | undefined {
   if (!bareEpoch.test(text)) return undefined
-  const whole = text.split('.')[0] ?? text
-  const scale = { 10: 1000, 13: 1, 16: 1e-3, 19: 1e-6 }[whole.length]
-  return scale === undefined ? undefined : Math.floor(Number(text) * scale)
+  const [whole = '', fraction = ''] = text.split('.')
+  return whole.length === 10 ? Number(whole + fraction.padEnd(3, '0').slice(0, 3)) : Number(whole.slice(0, 13))
 }
 
 function fromGroups(groups: Record<string, string | undefined>, hints: Hints): number | undefined {
@@ -91,14 +90,16 @@ function fromGroups(groups: Record<string, string | undefined>, hints: Hints): n
       Number(groups['second']),
       millisecond,
     )
+  const isInMonth = (year: number): boolean => new Date(Date.UTC(year, month, day)).getUTCDate() === day
   const offset = zoneOffsetMs(groups['zone'])
   const toUtc = (ms: number): number => (offset === undefined ? ms + hints.toUtcMs(ms) : ms - offset)
-  if (groups['year'] !== undefined) return toUtc(wall(Number(groups['year'])))
+  const year = Number(groups['year'])
+  if (groups['year'] !== undefined) return isInMonth(year) ? toUtc(wall(year)) : undefined
   const arrivalYear = new Date(hints.arrivalMs).getUTCFullYear()
-  const candidates = [arrivalYear, arrivalYear - 1, arrivalYear + 1].map((year) => toUtc(wall(year)))
-  return candidates.reduce((best, ms) =>
-    Math.abs(ms - hints.arrivalMs) < Math.abs(best - hints.arrivalMs) ? ms : best,
-  )
+  const candidates = [arrivalYear, arrivalYear - 1, arrivalYear + 1]
+    .filter(isInMonth)
+    .map((each) => toUtc(wall(each)))
+  return candidates.toSorted((a, b) => Math.abs(a - hints.arrivalMs) - Math.abs(b - hints.arrivalMs))[0]
 }
 
 function zoneOffsetMs(text: string | undefined): number | undefined {

@@ -3,6 +3,7 @@ import RE2 from 're2'
 import { describe, expect, test } from 'vitest'
 import { atomBytesMin, atomsOf } from '../../src/catalog/atoms.js'
 import { parseRegex } from '../../src/catalog/regex.js'
+import { createScan } from '../../src/lines/scan.js'
 
 const atoms = (expression: string): readonly string[] | undefined => atomsOf(parseRegex(expression))?.toSorted()
 
@@ -151,4 +152,15 @@ describe('for random expressions', () => {
       { numRuns: 3000 },
     )
   })
+})
+
+test('an atom that ends at a colon does not need the raw line to have it', () => {
+  const found = atomsOf(parseRegex(String.raw`PoolTimeoutError:\s+\w+`)) ?? []
+  const raw = '{"level":50,"time":1795255200000,"err":{"type":"PoolTimeoutError","message":"nothing free"},"msg":"x"}'
+  expect(
+    createScan({ atoms: found, everything: found.length === 0 }).next(Buffer.from(raw), 0),
+  ).toBeGreaterThanOrEqual(0)
+})
+test('a letter outside ASCII is not folded into an atom', () => {
+  expect(atomsOf(parseRegex('abcd\u212a'))).toEqual(['abcd'])
 })

@@ -287,3 +287,16 @@ test('captures are named in the order in which they stand, and those without a n
 
   expect(names).toEqual(['b', 'a', 'c'])
 })
+
+test.each([String.raw`[\w-.]+`, String.raw`[\d-x]+`, String.raw`\Qab\E+`, String.raw`\101`])(
+  'RE2 takes %s, and so does the parser',
+  (source) => {
+    expect(() => parseRegex(source)).not.toThrow()
+  },
+)
+test('a class and a hyphen are no range', () => {
+  expect(printRegex(parseRegex(String.raw`[\d-x]`))).not.toBe('[0-x]')
+})
+test.each([String.raw`\pC`, String.raw`[\p{Cc}]`])('%s may hold a line break', (source) => {
+  expect(canSpanLines(parseRegex(source))).toBe(true)
+})

@@ -146,3 +146,23 @@ describe('redactions of the user', () => {
     expect(own('in Ulm')).toBe('in [redacted:city]')
   })
 })
+
+test.each([
+  ['DB_PASSWORD=hunter22', 'DB_PASSWORD=[redacted:password]'],
+  ['client_secret=abcdef123', 'client_secret=[redacted:password]'],
+  ['OPENAI_API_KEY=abcdef123456', 'OPENAI_API_KEY=[redacted:password]'],
+  ['x-api-key: abcdef1234', 'x-api-key: [redacted:password]'],
+  [String.raw`{"body":"{\"password\":\"hunter22\"}"}`, String.raw`{"body":"{\"password\":\"[redacted:password]\"}"}`],
+  ['{"password":"correct horse battery"}', '{"password":"[redacted:password]"}'],
+  ['postgres://u:p@ss@host/db', 'postgres://u:[redacted:url-password]@host/db'],
+  ['basic authentication failed', 'basic authentication failed'],
+  [`api_key=${'sk'}-${'aB3dE5gH7jK9mN1pQ2sT'}`, 'api_key=[redacted:api-key]'],
+  ['password=[redacted:password]', 'password=[redacted:password]'],
+])('redact %s', (text, expected) => {
+  expect(redact(text)).toBe(expected)
+})
+test('a secret that stands earlier in the match too', () => {
+  expect(createRedact([{ name: 'login', match: /user=\w+ pass=(?<secret>\w+)/g }])('user=admin pass=admin')).toBe(
+    'user=admin pass=[redacted:login]',
+  )
+})

@@ -200,3 +200,29 @@ describe('a time without a zone is read by the zone it is given', () => {
     expect(() => zoneRule('Europe/Atlantis')).toThrow(RangeError)
   })
 })
+
+test('klog at the start of a line', () => {
+  expect(findStamp('E1121 10:00:00.123456       1 reflector.go:140] failed', utc)?.ms).toBe(
+    Date.UTC(2026, 10, 21, 10, 0, 0, 123),
+  )
+})
+test('a day that its month does not have is no time', () => {
+  expect(findStamp('2026-02-30 10:00:00 x', utc)).toBeUndefined()
+})
+const instant = fc.integer({ min: 1_000_000_000_000, max: 1_999_999_999_999 })
+test('every millisecond is read back from seconds with three digits', () => {
+  fc.assert(
+    fc.property(instant, (ms) => {
+      expect(parseTime(`${Math.floor(ms / 1000)}.${String(ms % 1000).padStart(3, '0')}`, utc)).toBe(ms)
+    }),
+  )
+})
+test('every millisecond is read back from microseconds and nanoseconds', () => {
+  fc.assert(
+    fc.property(instant, fc.nat(999), (ms, more) => {
+      const digits = String(more).padStart(3, '0')
+      expect(parseTime(`${ms}${digits}`, utc)).toBe(ms)
+      expect(parseTime(`${ms}${digits}000`, utc)).toBe(ms)
+    }),
+  )
+})
