@@ -30,6 +30,7 @@ export type Counters = {
   recordsMatched: number
   lateRecords: number
   keysRefused: number
+  keysForgotten: number
   /** Matched records by failure type, whatever the thresholds. */
   matches: Record<string, number>
 }
@@ -41,6 +42,7 @@ export const noCounters = (): Counters => ({
   recordsMatched: 0,
   lateRecords: 0,
   keysRefused: 0,
+  keysForgotten: 0,
   matches: {},
 })
 

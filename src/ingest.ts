@@ -83,6 +83,9 @@ export function createIngest({ store, pipeline: options, now, onEvents, log }: I
       pipeline = rebuild()
       return false
     }
+    const { keysForgotten } = total.outcome.counters
+    if (keysForgotten > 0)
+      log.warn({ keysForgotten }, 'too many keys; the oldest without an active failure are forgotten')
     if (total.outcome.counters.keysRefused > 0)
       log.warn(
         { keysRefused: total.outcome.counters.keysRefused },

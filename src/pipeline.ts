@@ -286,6 +286,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   function take(source?: Outcome['source']): Outcome {
     const { states, forgotten, keysRefused } = detector.takeDirty()
     counters.keysRefused += keysRefused
+    counters.keysForgotten += forgotten.length
     const outcome = {
       changes,
       source,

@@ -327,6 +327,7 @@ function stats({ queries, catalog, sources, sinceMs }: ServerOptions): object {
     records_matched: counters['recordsMatched'] ?? 0,
     late_records: counters['lateRecords'] ?? 0,
     keys_refused: counters['keysRefused'] ?? 0,
+    keys_forgotten: counters['keysForgotten'] ?? 0,
     by_type: byType,
     sources: sources().map(({ name, state, position, lagBytes, lastEventMs }) => ({
       name,

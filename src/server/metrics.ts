@@ -17,6 +17,10 @@ const totals: Readonly<Record<string, readonly [name: string, help: string]>> = 
     'faultline_late_records_total',
     'Records that came later than the lateness allows; they are counted all the same',
   ],
+  keysForgotten: [
+    'faultline_keys_forgotten_total',
+    'Keys without an active failure that were forgotten because the table was full',
+  ],
   keysRefused: [
     'faultline_keys_refused_total',
     'Matches whose key was not tracked because the table was full of active failures',
