@@ -11,8 +11,9 @@ import { openFailure, type Match } from '../detect/failure.js'
 import type { Intake } from '../pipeline.js'
 import type { FailureFilter, Queries } from '../store/queries.js'
 import { createAccess } from './access.js'
-import { BodyError, readLogBody } from './log-body.js'
 import { renderMetrics } from './metrics.js'
+import { bodyJson, orFail, ProblemError, sendError, sendProblem } from './problem.js'
+import { addPush, type Guard } from './push.js'
 import { StreamQuery, type Stream } from './stream.js'
 import {
   detectionToWire,
@@ -59,23 +60,6 @@ export type SourceStatus = Readonly<{
 
 export type Server = Readonly<{ url: string; close(): Promise<void> }>
 
-/** An answer that is an error, as RFC 9457 has it. */
-class ProblemError extends Error {
-  override readonly name = 'ProblemError'
-  constructor(
-    readonly status: number,
-    detail: string,
-    readonly headers: Readonly<Record<string, string>> = {},
-  ) {
-    super(detail)
-  }
-}
-
-const titles: Readonly<Record<number, string>> = {
-  400: 'Bad request', 401: 'Not authenticated', 403: 'Forbidden', 404: 'Not found', 409: 'Conflict', 413: 'Too large',
-  415: 'Unsupported media type', 503: 'Not available',
-} // prettier-ignore
-
 const limitMax = 500
 const moment = z.iso.datetime({ offset: true, message: 'a time such as 2026-11-21T10:00:00Z is expected' }).optional()
 const ListQuery = z.strictObject({
@@ -97,10 +81,6 @@ const DetectBody = z.strictObject({
 const NoteBody = z.strictObject({
   text: z.string().min(1).max(10_000),
   author: z.string().min(1).max(200).default('unknown'),
-})
-const LogQuery = z.strictObject({
-  service: z.string().min(1).max(200).optional(),
-  source: z.string().min(1).max(200).optional(),
 })
 
 /** Starts listening; resolves when the port is open. */
@@ -129,31 +109,6 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 /** A browser that offers `bearer.TOKEN` wants one of its protocols named in the answer. */
 const acceptProtocol = (protocols: Set<string>): string | false => [...protocols][0] ?? false
 
-function sendError(error: unknown, _request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  if (error instanceof ProblemError)
-    return sendProblem(reply.headers(error.headers), { status: error.status, detail: error.message })
-  if (error instanceof BodyError) return sendProblem(reply, { status: error.status, detail: error.message })
-  if (error instanceof z.ZodError) {
-    const [issue] = error.issues
-    const where = issue?.path.map(String).join('.') ?? ''
-    return sendProblem(reply, {
-      status: 400,
-      detail: where === '' ? (issue?.message ?? '') : `${where}: ${issue?.message ?? ''}`,
-    })
-  }
-  const known = error as { statusCode?: number; message?: string }
-  const status = known.statusCode !== undefined && known.statusCode < 500 ? known.statusCode : 500
-  return sendProblem(reply, {
-    status,
-    detail: status === 500 ? 'an internal error; the log says more' : (known.message ?? ''),
-  })
-}
-
-function sendProblem(reply: FastifyReply, { status, detail }: { status: number; detail: string }): FastifyReply {
-  const problem = { type: 'about:blank', title: titles[status] ?? 'Error', status, detail }
-  return reply.status(status).type('application/problem+json').send(JSON.stringify(problem))
-}
-
 function addRoutes(app: FastifyInstance, options: ServerOptions): void {
   const access = createAccess(options)
   const needs = (role: Role) => ({
@@ -178,8 +133,6 @@ function addRoutes(app: FastifyInstance, options: ServerOptions): void {
   )
 }
 
-type Guard = { onRequest: (request: FastifyRequest, reply: FastifyReply) => Promise<void> }
-
 /** Refusals come as HTTP answers, before the connection becomes a WebSocket. */
 function streamGuards({ streamEnabled }: ServerOptions, { onRequest }: Guard): Guard {
   return {
@@ -203,53 +156,6 @@ function addHealth(app: FastifyInstance, options: ServerOptions): void {
     return sendProblem(reply, { status: 503, detail: 'files that were there at the start are still being read' })
   })
 }
-
-function bodyJson(request: FastifyRequest): unknown {
-  const bytes = request.body
-  if (!Buffer.isBuffer(bytes) || bytes.length === 0) throw new ProblemError(400, 'a JSON body is expected')
-  try {
-    return JSON.parse(bytes.toString('utf8'))
-  } catch (error) {
-    throw new ProblemError(400, `the body is not valid JSON: ${error instanceof Error ? error.message : ''}`)
-  }
-}
-
-const pushRetrySeconds = 5
-const idempotencyKeyMs = 3_600_000
-
-function addPush(app: FastifyInstance, options: ServerOptions, guard: Guard): void {
-  const { intake, queries, now } = options
-  let requests = 0
-  app.post('/api/v1/logs', guard, async (request, reply) => {
-    if (!options.detectionEnabled) throw new ProblemError(503, 'detection is switched off', { 'retry-after': '60' })
-    const { service, source } = LogQuery.parse(request.query)
-    const key = request.headers['idempotency-key']
-    const given = typeof key === 'string' ? queries.answer(key, now() - idempotencyKeyMs) : undefined
-    if (given) return reply.status(given.status).type('application/json').send(given.body)
-    const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
-    const { 'content-type': type = '', 'content-encoding': encoding } = request.headers
-    const { bytes, accepted } = await readLogBody(body, { type, encoding, bytesMax: options.bodyBytesMax })
-    const answer = JSON.stringify({ accepted })
-    const name = source ?? service ?? 'http'
-    const id = `push:${name}#${options.sinceMs}.${++requests}`
-    const batch = {
-      id, source: `push:${name}`, service: service ?? name, bytes, base: 0, from: 0,
-      ending: 'end', unread: false, arrivalMs: now(), identity: contentName(bytes),
-    } as const // prettier-ignore
-    const { ok } = intake.deliver(
-      batch,
-      typeof key === 'string' ? { answer: { key, status: 202, body: answer } } : { commitNow: true },
-    )
-    intake.close(id)
-    if (!ok)
-      throw new ProblemError(503, 'what these lines cause could not be stored; none of them is taken', {
-        'retry-after': String(pushRetrySeconds),
-      })
-    return reply.status(202).type('application/json').send(answer)
-  })
-}
-
-const contentName = (bytes: Buffer): string => `${bytes.length}:${bytes.toString('latin1', 0, 256)}`
 
 function filterOf(query: unknown): FailureFilter {
   const {
@@ -339,13 +245,6 @@ function stats({ queries, catalog, sources, sinceMs }: ServerOptions): object {
     })),
     since: new Date(sinceMs).toISOString(),
   }
-}
-
-function orFail(ok: boolean): void {
-  if (!ok)
-    throw new ProblemError(503, 'it could not be stored; nothing has changed', {
-      'retry-after': String(pushRetrySeconds),
-    })
 }
 
 function addDetect(app: FastifyInstance, options: ServerOptions, guard: Guard): void {

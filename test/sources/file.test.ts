@@ -284,3 +284,32 @@ test('a copy of a log beside it is not taken for a rotated one', async () => {
   await onlySeen(second, 3)
   rmSync(`${path}.bak`)
 })
+
+test('a glob that matches rotated files too reads nothing twice, not even after a restart', async () => {
+  const { folder, logs, path } = setting()
+  append(path, 1, 2)
+  const paths = [join(logs, '*.log*')]
+  const first = await started({ folder, paths })
+  await onlySeen(first, 2)
+
+  renameSync(path, `${path}.1`)
+  append(path, 3)
+  await onlySeen(first, 3)
+  await first.stop()
+  renameSync(`${path}.1`, `${path}.2`)
+  renameSync(path, `${path}.1`)
+  append(path, 4)
+  const second = await started({ folder, paths })
+
+  await onlySeen(second, 4)
+})
+
+test('a file whose name holds glob characters is that file', async () => {
+  const { folder, logs } = setting()
+  const odd = join(logs, 'app[1] {a}.log')
+  append(odd, 1)
+  append(join(logs, 'app1 a.log'), 2)
+  const service = await started({ folder, paths: [odd] })
+
+  await onlySeen(service, 1)
+})
