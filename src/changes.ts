@@ -1,5 +1,8 @@
-import type { Explanation } from './correlate/explain.js'
+import type { Catalog } from './catalog/compile.js'
+import type { Correlator, IncidentChange } from './correlate/correlator.js'
+import { explainFailure, explainIncident, type Explanation } from './correlate/explain.js'
 import type { Incident } from './correlate/incident.js'
+import type { FailureChange } from './detect/detector.js'
 import type { Failure } from './detect/failure.js'
 
 /** Everything that can happen. The store keeps these, the stream sends them, the tests compare them. */
@@ -50,4 +53,35 @@ export function addCounters(total: Counters, { matches, ...more }: Counters): vo
   for (const [name, value] of Object.entries(more) as [Exclude<keyof Counters, 'matches'>, number][])
     total[name] += value
   for (const [type, value] of Object.entries(matches)) total.matches[type] = (total.matches[type] ?? 0) + value
+}
+
+/** What reports need: where incidents are made, where failures are found again, and the texts in force. */
+export type ReportSources = Readonly<{
+  correlator: Pick<Correlator, 'apply'>
+  find: (failureId: string) => Failure | undefined
+  catalog: Catalog
+}>
+
+/** Changes of failures and of the incidents they belong to, each in its order, explained. */
+export function reportFailures(found: readonly FailureChange[], sources: ReportSources): Change[] {
+  return found.flatMap((change): Change[] => {
+    const { failure } = change
+    const { incidentId, changes } = sources.correlator.apply(change)
+    const explanation = explainFailure(failure, sources.catalog.types.get(failure.type))
+    const event: FailureEvent = { type: `failure_${change.kind}`, failure, incidentId, explanation }
+    return [event, ...changes.map((each) => reportIncident(each, sources))]
+  })
+}
+
+/** An incident is explained by its known shape, or by its root. */
+export function reportIncident(
+  { kind, incident }: IncidentChange,
+  { find, catalog }: Omit<ReportSources, 'correlator'>,
+): IncidentEvent {
+  const { rootCause } = incident
+  const rootId = rootCause.kind === 'found' ? rootCause.failureId : rootCause.candidates[0]?.failureId
+  const failure = rootId === undefined ? undefined : find(rootId)
+  const root = failure && explainFailure(failure, catalog.types.get(failure.type))
+  const cascade = catalog.cascades.find(({ type }) => type === incident.cascade)
+  return { type: `incident_${kind}`, incident, explanation: explainIncident(incident, { root, cascade }) }
 }

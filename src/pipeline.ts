@@ -1,14 +1,22 @@
 import type { Catalog } from './catalog/compile.js'
 import { createMatcher, type Finding } from './catalog/matcher.js'
-import { noCounters, type Change, type Counters, type ProblemEvent } from './changes.js'
+import {
+  noCounters,
+  reportFailures,
+  reportIncident,
+  type Change,
+  type Counters,
+  type ProblemEvent,
+  type ReportSources,
+} from './changes.js'
 import { createCorrelator, type RestoredIncident } from './correlate/correlator.js'
-import { explainFailure, explainIncident, type Explanation } from './correlate/explain.js'
 import type { Incident } from './correlate/incident.js'
 import { createTopology } from './correlate/topology.js'
 import { createClocks } from './detect/clocks.js'
 import { createDetector, type FailureChange, type KeyState } from './detect/detector.js'
-import type { Failure, Match } from './detect/failure.js'
+import type { Match } from './detect/failure.js'
 import { decodeRecord, type Decoded } from './lines/decode.js'
+import { eventTime, type Dated } from './lines/event-time.js'
 import type { Line, LogRecord } from './lines/record.js'
 import { createScan } from './lines/scan.js'
 import { zoneRule, type Hints } from './lines/timestamp.js'
@@ -42,7 +50,7 @@ export type SourceState = Readonly<{
   /** Types that open records have been counted for already, by the offset of the record. */
   decided: readonly (readonly [offset: number, type: string])[]
   clockMs: number | null
-  previous: { atMs: number; arrivedMs: number } | null
+  previous: Dated | null
 }>
 
 /** All that one step changed; it is committed as one. */
@@ -91,20 +99,13 @@ export type Restored = Readonly<{
   incidents: readonly RestoredIncident[]
 }>
 
-const minuteMs = 60_000
-/** A record's own time may be ahead of its arrival by this much; more is a wrong clock. */
-const aheadMsMax = 5 * minuteMs
-/** No log is older than this; it is what an unset clock shows. */
-const plausibleFromMs = Date.UTC(2000, 0, 1)
-/** A record without a time has that of the record before it, if that one came as recently as this. */
-const previousMsMax = 5 * minuteMs
 const evidenceCharactersMax = 8192
 const newSource: SourceState = { resume: startOfSource, decided: [], clockMs: null, previous: null }
 
 type Source = {
   resume: Resume
   decided: Map<number, Set<string>>
-  previous: { atMs: number; arrivedMs: number } | null
+  previous: Dated | null
   /** Failures that were told before the lines after them had come. */
   awaiting: { failureId: string; offset: number }[]
 }
@@ -151,40 +152,9 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     return source
   }
 
-  /** Failure changes become changes of incidents too, each in its order, explained. */
-  function report(found: readonly FailureChange[]): void {
-    for (const change of found) {
-      const { failure } = change
-      const { incidentId, changes: incidents } = correlator.apply(change)
-      const explanation = explainFailure(failure, catalog.types.get(failure.type))
-      changes.push({ type: `failure_${change.kind}`, failure, incidentId, explanation })
-      for (const { kind, incident } of incidents) reportIncident(kind, incident, { failure, explanation })
-    }
-  }
-
-  function reportIncident(
-    kind: 'opened' | 'updated' | 'resolved',
-    incident: Incident,
-    known: { failure: Failure; explanation: Explanation } | undefined,
-  ): void {
-    const { rootCause } = incident
-    const rootId = rootCause.kind === 'found' ? rootCause.failureId : rootCause.candidates[0]?.failureId
-    const failure = rootId === undefined ? undefined : detector.find(rootId)
-    const root =
-      known && (rootId === known.failure.id || rootId === undefined)
-        ? known.explanation
-        : failure && explainFailure(failure, catalog.types.get(failure.type))
-    const cascade = catalog.cascades.find(({ type }) => type === incident.cascade)
-    changes.push({ type: `incident_${kind}`, incident, explanation: explainIncident(incident, { root, cascade }) })
-  }
-
-  /** The time a record counts at: its own if that can be, else the previous record's if that is recent, else its arrival. */
-  function eventTime(source: Source, ownMs: number | undefined, arrivalMs: number): { atMs: number; own: boolean } {
-    if (ownMs !== undefined && ownMs >= plausibleFromMs && ownMs <= arrivalMs + aheadMsMax)
-      return { atMs: ownMs, own: true }
-    const { previous } = source
-    const recent = previous && arrivalMs - previous.arrivedMs <= previousMsMax
-    return { atMs: recent ? previous.atMs : arrivalMs, own: false }
+  const reportSources = (): ReportSources => ({ correlator, find: (id) => detector.find(id), catalog })
+  const report = (found: readonly FailureChange[]): void => {
+    if (found.length > 0) changes.push(...reportFailures(found, reportSources()))
   }
 
   /**
@@ -192,7 +162,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
    * up never move a clock: one bad stamp in yesterday's log would end everything that was still to come in it.
    */
   function timePasses(batch: Batch, source: Source, ownMs: number | undefined): number {
-    const { atMs, own } = eventTime(source, ownMs, batch.arrivalMs)
+    const { atMs, own } = eventTime({ ownMs, previous: source.previous, arrivalMs: batch.arrivalMs })
     if (own) {
       source.previous = { atMs, arrivedMs: batch.arrivalMs }
       clocks.seen(batch.source, atMs)
@@ -365,8 +335,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       return take()
     },
     acknowledge(incidentId, nowMs) {
-      for (const { kind, incident } of correlator.acknowledge(incidentId, nowMs))
-        reportIncident(kind, incident, undefined)
+      for (const change of correlator.acknowledge(incidentId, nowMs))
+        changes.push(reportIncident(change, reportSources()))
       return take()
     },
     setCatalog(next) {
