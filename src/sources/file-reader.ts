@@ -46,6 +46,9 @@ export type FileReaderOptions = Readonly<{
   onGrowth: () => void
 }>
 
+/** Little enough that a batch in which every line matches does not hold up the rest of the service for long. */
+const batchBytesFirst = 262_144
+
 /** Reading is synchronous from the page cache into one buffer, and `deliver` is too: no two readers ever use it at once. */
 const buffer = Buffer.alloc(leadBytes + batchBytesMax)
 
@@ -56,28 +59,32 @@ export function openFileReader(options: FileReaderOptions): FileReader {
   let print = fingerprintOf(descriptor)
   let identity = contentIdentity(descriptor)
   let grownAtMs = now()
-  let seenSize = 0
+  let seenSize = -1
   let settledSize = -1
+  /** The position after everything there was had been delivered. */
+  let cameTo = -1
+  let batchBytes = batchBytesFirst
   const known = intake.positionOf(id)
   let startAt: number | undefined = known > 0 ? undefined : options.startAt
   const watcher = watchGrowth(path, options.onGrowth)
 
   const position = (): number => startAt ?? intake.positionOf(id)
 
-  /** Delivers what lies between the position and the end, at most a batch of it. */
-  function deliver(ending: Ending, size: number): boolean {
+  /** Delivers what lies between the position and the end, at most a batch of it. Whether that was all; undefined if it failed. */
+  function deliver(ending: Ending, size: number): boolean | undefined {
     const from = position()
     const base = Math.max(0, from - leadBytes)
-    const wanted = Math.min(size - base, buffer.length)
-    const length = readSync(descriptor, buffer, 0, wanted, base)
+    const wanted = Math.min(size, ending === 'more' ? from + batchBytes : size) - base
+    const length = readSync(descriptor, buffer, 0, Math.min(wanted, buffer.length), base)
     const whole = base + length >= size
     const batch = {
       id, source, service, bytes: buffer.subarray(0, length), base, from,
       ending: whole ? ending : 'more', unread: !whole, arrivalMs: now(), identity,
     } as const // prettier-ignore
     const { ok } = intake.deliver(batch, newerPrint())
-    if (ok) startAt = undefined
-    return ok
+    if (!ok) return undefined
+    startAt = undefined
+    return whole
   }
 
   /** While the file is young its fingerprint covers more at each look; it is kept with the position. */
@@ -115,17 +122,23 @@ export function openFileReader(options: FileReaderOptions): FileReader {
     print: () => print,
     size: () => fstatSync(descriptor).size,
     async pump(signal) {
-      for (let first = true; !signal.aborted; first = false) {
+      while (!signal.aborted) {
         const { size } = fstatSync(descriptor)
         if (size < position() || (size > 0 && !beginsAlike(descriptor, print))) return 'truncated'
-        const grown = size !== seenSize
-        if (grown) grownAtMs = now()
-        const before = position()
-        if (!grown && (first || size - before < batchBytesMax)) return 'read'
+        // A position that went back means that a commit failed, perhaps another source's: what follows it is read again.
+        if (size === seenSize && position() === cameTo) return 'read'
+        if (size !== seenSize) grownAtMs = now()
         seenSize = size
-        if (!deliver('more', size)) return 'waiting'
-        // With more than a batch unread, the next one follows; others have their turn in between.
-        if (position() > before && size - position() > leadBytes) seenSize = -1
+        settledSize = -1
+        const before = position()
+        const whole = deliver('more', size)
+        if (whole === undefined) {
+          cameTo = -1
+          return 'waiting'
+        }
+        cameTo = whole ? position() : -1
+        // A batch that settled nothing was too small for its record.
+        batchBytes = whole || position() > before ? batchBytesFirst : Math.min(batchBytesMax, batchBytes * 2)
         await nextTurn()
       }
       return 'read'
@@ -134,11 +147,13 @@ export function openFileReader(options: FileReaderOptions): FileReader {
     settle(nowMs) {
       const { size } = fstatSync(descriptor)
       if (size !== seenSize || settledSize === size || nowMs < grownAtMs + holdMs) return
-      if (deliver('idle', size)) settledSize = size
+      if (deliver('idle', size) === undefined) return
+      settledSize = size
+      cameTo = position()
     },
     finish() {
       const { size } = fstatSync(descriptor)
-      return size <= position() ? committed() : deliver('end', size) && committed()
+      return size <= position() ? committed() : deliver('end', size) !== undefined && committed()
     },
     close() {
       watcher?.close()
