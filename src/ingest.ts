@@ -34,6 +34,10 @@ export type IngestOptions = Readonly<{
 const isEmpty = ({ changes, keys, forgottenKeys, incidents }: Outcome): boolean =>
   changes.length === 0 && keys.length === 0 && forgottenKeys.length === 0 && incidents.length === 0
 
+/** Bytes that come once, as a request's, have no position to go on from. */
+const keptOutcome = (outcome: Outcome, extra: Extra | undefined): Outcome =>
+  extra?.once ? { ...outcome, source: undefined } : outcome
+
 export function createIngest({ store, pipeline: options, now, onEvents, log }: IngestOptions): Ingest {
   let { catalog } = options
   let pipeline = rebuild()
@@ -55,7 +59,7 @@ export function createIngest({ store, pipeline: options, now, onEvents, log }: I
         ...extra,
       })
     if (isEmpty(outcome) && extra.mark === undefined && !extra.answer && !extra.commitNow) return true
-    return flush(outcome.source ? undefined : outcome)
+    return outcome.source ? flush() : flush({ ...extra, outcome: { ...outcome, counters: noCounters() } })
   }
 
   /** A mark that has not been committed yet goes along with the newer position. */
@@ -64,15 +68,11 @@ export function createIngest({ store, pipeline: options, now, onEvents, log }: I
     return mark === undefined ? {} : { mark }
   }
 
-  function flush(outcome?: Outcome): boolean {
+  function flush(more?: Commit): boolean {
     const total: Commit = {
       outcome: { changes: [], source: undefined, keys: [], forgottenKeys: [], incidents: [], counters },
     }
-    const commits = [
-      ...waiting.values(),
-      ...(outcome ? [{ outcome: { ...outcome, counters: noCounters() } }] : []),
-      total,
-    ]
+    const commits = [...waiting.values(), ...(more ? [more] : []), total]
     waiting.clear()
     counters = noCounters()
     let events: StoredEvent[]
@@ -97,7 +97,7 @@ export function createIngest({ store, pipeline: options, now, onEvents, log }: I
 
   return {
     deliver(batch, extra) {
-      return { ok: commit(pipeline.deliver(batch), extra) }
+      return { ok: commit(keptOutcome(pipeline.deliver(batch), extra), extra) }
     },
     setUnread(bytes, unread) {
       commit(pipeline.setUnread(bytes, unread))

@@ -78,6 +78,8 @@ export type Intake = Readonly<{
 export type Extra = Readonly<{
   mark?: string | undefined
   commitNow?: boolean | undefined
+  /** These bytes will never be asked for again. */
+  once?: boolean | undefined
   answer?: { key: string; status: number; body: string } | undefined
 }>
 

@@ -135,7 +135,9 @@ export function createDetector(options: DetectorOptions): Detector {
     dirty.add(nameOf(entry.type, entry.key))
     const index = insertSighting(entry.sightings, { atMs: match.atMs, origin: `${match.identity}@${match.position}` })
     const changes = count(entry, type, { match, index })
-    pruneSightings(entry.sightings, type.threshold, clocks.settled())
+    // While a failure is active its window is not asked; and what comes after it is a window's length behind these.
+    const settledMs = entry.failure?.state === 'active' ? Infinity : clocks.settled()
+    pruneSightings(entry.sightings, type.threshold, settledMs)
     return changes
   }
 

@@ -34,10 +34,8 @@ export function addPush(app: FastifyInstance, options: ServerOptions, guard: Gua
       id, source: `push:${name}`, service: service ?? name, bytes, base: 0, from: 0,
       ending: 'end', unread: false, arrivalMs: now(), identity: contentName(bytes),
     } as const // prettier-ignore
-    const { ok } = intake.deliver(
-      batch,
-      typeof key === 'string' ? { answer: { key, status: 202, body: answer } } : { commitNow: true },
-    )
+    const stored = typeof key === 'string' ? { key, status: 202, body: answer } : undefined
+    const { ok } = intake.deliver(batch, { once: true, commitNow: true, answer: stored })
     intake.close(id)
     if (!ok)
       throw new ProblemError(503, 'what these lines cause could not be stored; none of them is taken', {

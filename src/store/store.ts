@@ -295,6 +295,7 @@ function createStore(database: Database.Database, close: () => void): Store {
           .run(before)
         database.prepare("DELETE FROM incidents WHERE state <> 'open' AND updated_ms < ?").run(before)
         database.prepare('DELETE FROM notes WHERE incident_id NOT IN (SELECT id FROM incidents)').run()
+        database.prepare('DELETE FROM sources WHERE updated_ms < ?').run(before)
         database.prepare('DELETE FROM answers WHERE at_ms < ?').run(nowMs - 3_600_000)
       })()
     },

@@ -1,6 +1,8 @@
+import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { expect, onTestFinished, test } from 'vitest'
 import { WebSocket } from 'ws'
+import { openStore } from '../../src/store/store.js'
 import { temporaryFolder } from '../support/folder.js'
 import { mark, markType, startService, until, type Service } from '../support/service.js'
 
@@ -142,6 +144,19 @@ test('a request with a known Idempotency-Key gets the first answer again and cha
   expect(await first.json()).toEqual({ accepted: 1 })
   expect(await second.json()).toEqual({ accepted: 1 })
   expect(service.marks()).toBe(1)
+})
+
+test('a request leaves no position behind', async () => {
+  const folder = temporaryFolder()
+  const service = await startService({ folder })
+  for (let n = 0; n < 5; n++) await push(service, `${mark(n)}\n`)
+  await service.stop()
+
+  const store = openStore(join(folder, 'data'))
+  const sources = store.sources()
+  store.close()
+
+  expect(sources).toEqual([])
 })
 
 test('who comes back with since gets what was missed, in order and without a gap; another stream or a future number is a reset', async () => {
