@@ -58,6 +58,18 @@ test.each([
     }),
   ],
   ['a missing argument', "TypeError: run() missing 1 required positional argument: 'orchestration_context'"],
+  [
+    'a missing argument of its own',
+    "TypeError: OrchestrationContext.__init__() missing 1 required positional argument: 'workspace_id'",
+  ],
+  ['a qualified model name', block('app.models.OrchestrationContext', `run_id\n  ${missing}`)],
+  [
+    'a validator of the field that holds it',
+    block(
+      'AgentRequest',
+      'orchestration_context\n  Value error, orchestration_context is required [type=value_error, input_value=None, input_type=NoneType]',
+    ),
+  ],
 ])('a missing OrchestrationContext is recognised in %s, first and surely', (_, text) => {
   const [first, ...others] = typesIn(text)
 

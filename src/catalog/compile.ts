@@ -120,6 +120,9 @@ export function compileCatalog(sources: CatalogSources, options: CompileOptions)
       for (const compiled of compileFailure(file, failure, suppressed, problems)) patterns.set(compiled.id, compiled)
     }
   checkNames(types, problems)
+  for (const name of Object.keys(options.overrides))
+    if (!types.has(name))
+      problems.push({ file: 'overrides', pattern: undefined, message: `${name} is a type that no family defines` })
   const live = [...patterns.values()].filter(({ type }) => types.get(type)?.enabled)
   return { types, patterns: live, topology: sources.topology, cascades: sources.cascades, problems }
 }

@@ -73,9 +73,11 @@ async function check(args: readonly string[]): Promise<number> {
     for (const { file, pattern, message } of own)
       out(`${file}: ${pattern === undefined ? '' : `${pattern}: `}${message}`)
     for (const { file, id } of costly) out(`${file}: ${id}: warning: ${noAtom}`)
-    out(`${checked.length} patterns are good, ${own.length} problems`)
+    const count = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`
+    out(`${count(checked.length, 'good pattern')}, ${count(own.length, 'problem')}`)
   }
-  return own.length > 0 ? 1 : 0
+  // A folder without patterns is most often the wrong folder.
+  return own.length > 0 || checked.length === 0 ? 1 : 0
 }
 
 const noAtom =

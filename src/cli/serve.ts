@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { pino } from 'pino'
 import { startApp } from '../app.js'
 import { parseJson } from '../catalog/json.js'
-import { ConfigError, parseConfig, type Config } from '../config/config.js'
+import { ConfigError, parseConfig, unknownVariables, type Config } from '../config/config.js'
 import { readArguments, UsageError, wholeNumber } from './arguments.js'
 import { createPrinter, wantsColour } from './print.js'
 import { bundledScenario, startDemo, type Demo } from './demo.js'
@@ -44,6 +44,8 @@ export async function serve(args: readonly string[]): Promise<number> {
   }
   const file = readConfigFile(values.config)
   const config = parseConfig({ file, environment: process.env, flags })
+  for (const name of unknownVariables(process.env))
+    process.stderr.write(`faultline: ${name}: there is no such setting; it is passed over\n`)
   const isDemo = values.demo && !file && config.sources.files.length === 0
   const stopping = new AbortController()
   const exitCode = onSignals(stopping)
@@ -65,7 +67,7 @@ function readConfigFile(path: string | undefined): { name: string; raw: unknown 
     throw new ConfigError(
       cause instanceof Error && cause.name === 'JsonError'
         ? cause.message
-        : `configuration ${name} cannot be read: ${String(cause)}`,
+        : `configuration ${name} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
       { cause },
     )
   }

@@ -157,6 +157,15 @@ function check(raw: unknown, say: (where: string, path: string) => string): Conf
   })
 }
 
+/** Read elsewhere: the tokens below, and how much the own log says. */
+const otherVariables = ['FAULTLINE_TOKENS', 'FAULTLINE_LOG_LEVEL']
+
+/** Variables that look like ours and set nothing, most often misspelt: to be warned of. */
+export function unknownVariables(environment: Environment): string[] {
+  const known = new Set([...variables().map(({ name }) => name), ...otherVariables])
+  return Object.keys(environment).filter((name) => name.startsWith('FAULTLINE_') && !known.has(name))
+}
+
 type Variable = { name: string; path: readonly string[]; schema: z.ZodType }
 
 /** Every scalar of the file has a variable. */

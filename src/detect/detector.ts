@@ -239,7 +239,9 @@ export function createDetector(options: DetectorOptions): Detector {
       const entry = byFailure.get(failureId)
       if (!entry?.failure) return []
       const failure = { ...entry.failure, evidence: { ...entry.failure.evidence, after } }
-      return [{ kind: 'updated', failure: set(entry, failure) }]
+      set(entry, failure)
+      // Of one that is over nobody wants to hear again.
+      return failure.state === 'active' ? [{ kind: 'updated', failure }] : []
     },
     find: (failureId) => byFailure.get(failureId)?.failure,
     takeDirty() {

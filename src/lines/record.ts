@@ -113,7 +113,7 @@ export type Window = Readonly<{
   decidedTo: (stream: string) => number
 }>
 
-type Physical = { start: number; end: number; wrapper: Unwrapped; cut: boolean }
+type Physical = { start: number; end: number; wrapper: Unwrapped; cut: boolean; kind?: Kind }
 /**
  * `closed`: no byte can change it. `open`: the next bytes may belong to it. `ripe`: nothing came for a while, but its last
  * line has no line break yet: it is decided now, and looked at once more when the line is complete.
@@ -188,10 +188,10 @@ export function createFramer({ bytes, base, ending, hints, decidedTo }: Window):
     return anchor
   }
 
-  const isHead = ({ wrapper }: Physical): boolean => {
-    const kind = classify(wrapper.text, hints)
-    return kind === 'stamped' || kind === 'head'
-  }
+  /** Every line is asked more than once: by itself, and as the neighbour of others. */
+  const kindOf = (physical: Physical): Kind => (physical.kind ??= classify(physical.wrapper.text, hints))
+
+  const isHead = (physical: Physical): boolean => ['stamped', 'head'].includes(kindOf(physical))
 
   /** The logical lines of a stream from `start` on: pieces joined. The last result is 'unread' where more may come. */
   function* forward(start: number, stream: string): Generator<Line | 'unread'> {
@@ -229,7 +229,8 @@ export function createFramer({ bytes, base, ending, hints, decidedTo }: Window):
     const text = (
       pieces.length === 1 ? first.wrapper.text : pieces.map(({ wrapper }) => wrapper.text).join('')
     ).slice(0, lineBytesMax)
-    return { start: first.start, end: last.end, text, kind: classify(text, hints), wrapper: first.wrapper }
+    const kind = pieces.length === 1 ? kindOf(first) : classify(text, hints)
+    return { start: first.start, end: last.end, text, kind, wrapper: first.wrapper }
   }
 
   function recordAround(offset: number): Found | undefined {

@@ -29,11 +29,24 @@ const rsyslogEscape = /#(0[0-3][0-7])/g
 // Escape sequences (ECMA-48), raw and as JSON, repr and shells print them.
 const colour = /(?:\u001b|\\u001[bB]|\\x1[bB]|\\033|\\e)\[[0-9;:?]*[A-Za-z]|\u001b\][^\u0007]*\u0007/g
 
+const layersMax = 3
+
 export const stripColour = (text: string): string => (/[\u001b\\]/.test(text) ? text.replaceAll(colour, '') : text)
 
 /** Takes one physical line apart. Never fails: a line that no wrapper explains is its own text. */
 export function unwrap(line: string, hints: Hints): Unwrapped {
-  const unwrapped = takeOff(line, hints)
+  let unwrapped = takeOff(line, hints)
+  // A runtime may log what another engine's file holds: each layer has its own stream, and the inner time is the truer one.
+  for (let layers = 1; layers < layersMax && unwrapped.text.startsWith('{"log":') && !unwrapped.partial; layers++) {
+    const inner = takeOff(unwrapped.text, hints)
+    if (inner.text === unwrapped.text) break
+    unwrapped = {
+      ...unwrapped,
+      ...inner,
+      stream: `${unwrapped.stream} ${inner.stream}`,
+      timeMs: inner.timeMs ?? unwrapped.timeMs,
+    }
+  }
   const text = stripColour(unwrapped.text)
   return text === unwrapped.text ? unwrapped : { ...unwrapped, text }
 }

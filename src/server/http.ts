@@ -89,6 +89,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     logger: false,
     bodyLimit: options.bodyBytesMax,
     forceCloseConnections: true,
+    frameworkErrors: (error, request, reply) => sendError(error, request as FastifyRequest, reply as FastifyReply),
     routerOptions: { maxParamLength: 200 },
   })
   await app.register(websocket, { options: { maxPayload: 65_536, handleProtocols: acceptProtocol } })
@@ -119,6 +120,7 @@ function addRoutes(app: FastifyInstance, options: ServerOptions): void {
         reply.header('access-control-allow-origin', request.headers.origin).header('vary', 'Origin')
     },
   })
+  app.options('/*', (request, reply) => preflight(request, reply, options.origins))
   addHealth(app, options)
   addPush(app, options, needs('ship'))
   addReading(app, options, needs('read'))
@@ -131,6 +133,21 @@ function addRoutes(app: FastifyInstance, options: ServerOptions): void {
       options.stream.serve(socket, StreamQuery.parse(request.query))
     },
   )
+}
+
+/** A browser asks before it sends a header of its own from another site's page. */
+function preflight(request: FastifyRequest, reply: FastifyReply, origins: readonly string[]): FastifyReply {
+  const { origin } = request.headers
+  if (origin === undefined || !origins.includes(origin))
+    return sendProblem(reply, { status: 403, detail: `the origin "${origin ?? ''}" is not listed in server.origins` })
+  return reply
+    .status(204)
+    .header('access-control-allow-origin', origin)
+    .header('access-control-allow-methods', 'GET, POST')
+    .header('access-control-allow-headers', 'authorization, content-type, content-encoding, idempotency-key')
+    .header('access-control-max-age', '600')
+    .header('vary', 'Origin')
+    .send()
 }
 
 /** Refusals come as HTTP answers, before the connection becomes a WebSocket. */

@@ -29,6 +29,8 @@ export async function readLogBody(
   const body = await decompress(raw, { encoding, bytesMax })
   switch (type.split(';')[0]?.trim().toLowerCase()) {
     case '':
+    // What curl calls any --data-binary it is not told about.
+    case 'application/x-www-form-urlencoded':
     case 'text/plain':
       return { bytes: body, accepted: countLines(body) }
     case 'application/x-ndjson':
@@ -71,11 +73,14 @@ function checkLines(bytes: Buffer): LogBody {
   let accepted = 0
   for (const [index, line] of text(bytes).split('\n').entries()) {
     if (line.trim() === '') continue
+    let value: unknown
     try {
-      JSON.parse(line)
+      value = JSON.parse(line)
     } catch {
       throw new BodyError(400, `line ${index + 1} is not valid JSON: ${line.slice(0, 80)}`)
     }
+    if (typeof value !== 'string' && (typeof value !== 'object' || value === null || Array.isArray(value)))
+      throw new BodyError(400, `line ${index + 1} is neither a string nor an object: ${line.slice(0, 80)}`)
     accepted++
   }
   return { bytes, accepted }

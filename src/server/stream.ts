@@ -24,7 +24,7 @@ const list = z
   .optional()
   .transform((text) => (text === undefined || text === '' ? undefined : text.split(',').map((each) => each.trim())))
 
-export const StreamQuery = z.object({
+export const StreamQuery = z.strictObject({
   since: z
     .string()
     .regex(/^(?:[\w-]+:)?\d+$/, 'SEQ or STREAM_ID:SEQ is expected')

@@ -1,12 +1,13 @@
-import { openSync, closeSync, readSync, fstatSync } from 'node:fs'
+import { closeSync, fstatSync, readSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import type { Logger } from 'pino'
 import type { Intake, KnownSource } from '../pipeline.js'
 import {
   fingerprintOf,
   isSameFile,
+  openPlainFile,
   printFromMark,
-  rotatedSiblings,
+  siblingsOf,
   type Fingerprint,
   type Sibling,
 } from './file-identity.js'
@@ -100,11 +101,12 @@ export function createFollower(path: string, options: FollowerOptions): Follower
     if (known.length === 0) return { resumed: false }
     const isKnownNow = known.some(({ print }) => isSameSibling({ path }, print))
     let following = false
-    for (const sibling of await rotatedSiblings(path)) {
+    for (const sibling of await siblingsOf(path, new Set(known.map(({ print }) => print.inode)))) {
       const stored = known.find(({ print }) => isSameSibling(sibling, print))
       if (stored) following = true
       // A file that is younger than one we knew, and that we did not, came and went while nobody looked. A copy of one we knew did not.
-      const missed = following && !isKnownNow && !known.some(({ print }) => print.hash === sibling.print.hash)
+      const missed =
+        sibling.isRotated && following && !isKnownNow && !known.some(({ print }) => print.hash === sibling.print.hash)
       if (stored ? stored.position >= sibling.size : !missed) continue
       if (claims.has(claimOf(sibling.print))) continue
       keepFormer(openReader(sibling.path, { id: stored?.id ?? idOf(sibling), startAt: stored?.position ?? 0 }))
@@ -115,7 +117,7 @@ export function createFollower(path: string, options: FollowerOptions): Follower
   function isSameSibling({ path: at }: Pick<Sibling, 'path'>, print: Fingerprint): boolean {
     let descriptor: number
     try {
-      descriptor = openSync(at, 'r')
+      descriptor = openPlainFile(at)
     } catch {
       return false // It was there a moment ago; whoever opens it next will say what is wrong.
     }
@@ -140,9 +142,8 @@ export function createFollower(path: string, options: FollowerOptions): Follower
 
   /** Opens the file that bears the name now. */
   function openCurrent(startAtEnd: boolean): void {
-    const descriptor = openSync(path, 'r')
+    const descriptor = openPlainFile(path)
     try {
-      if (!fstatSync(descriptor).isFile()) throw new Error(`${path} is not a file`)
       const stored =
         known.find(({ id, print }) => !readIds.has(id) && isSameFile(descriptor, print)) ?? knownElsewhere(descriptor)
       const print = fingerprintOf(descriptor)
@@ -179,14 +180,13 @@ export function createFollower(path: string, options: FollowerOptions): Follower
 
   /** Files that had this name for less than a poll: younger than the last one we read, and not read. */
   async function catchMissed(): Promise<void> {
-    const siblings = await rotatedSiblings(path)
-    const last = former.at(-1)?.reader
-    const from = siblings.findIndex(
-      ({ print }) => print.inode === last?.print().inode && print.device === last.print().device,
-    )
+    const last = former.at(-1)?.reader.print()
+    const siblings = last ? await siblingsOf(path, new Set([last.inode])) : []
+    const from = siblings.findIndex(({ print }) => print.inode === last?.inode && print.device === last.device)
     if (from < 0) return
     for (const sibling of siblings.slice(from + 1))
-      if (!hasRead(sibling)) keepFormer(openReader(sibling.path, { id: idOf(sibling), startAt: 0 }))
+      if (sibling.isRotated && !hasRead(sibling))
+        keepFormer(openReader(sibling.path, { id: idOf(sibling), startAt: 0 }))
   }
 
   async function readAll(signal: AbortSignal): Promise<boolean> {

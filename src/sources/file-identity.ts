@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { fstatSync, readSync } from 'node:fs'
-import { open, readdir } from 'node:fs/promises'
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { readdir, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
 /**
@@ -55,23 +55,44 @@ export function identityOfBytes(bytes: Buffer): string {
   return hash(end < 0 ? first : first.subarray(0, end))
 }
 
-export type Sibling = Readonly<{ path: string; print: Fingerprint; modifiedMs: number; size: number }>
+/**
+ * Opens a plain file for reading. Without blocking: a named pipe would hold up the whole service until somebody writes to it.
+ * @throws {Error} when it cannot be opened, or is no plain file
+ */
+export function openPlainFile(path: string): number {
+  const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  if (fstatSync(descriptor).isFile()) return descriptor
+  closeSync(descriptor)
+  throw new Error(`${path} is not a file`)
+}
 
-/** Other plain files in the folder, the oldest first, whose names say that they were rotated away from `path`: `app.log.1`, `app.log-20261121`, `app.1.log`. */
-export async function rotatedSiblings(path: string): Promise<Sibling[]> {
+export type Sibling = Readonly<{
+  path: string
+  print: Fingerprint
+  modifiedMs: number
+  size: number
+  isRotated: boolean
+}>
+
+/** So many files of a folder are looked at for one that was renamed. */
+const siblingsMax = 5000
+
+/**
+ * Other plain files in the folder, the oldest first, that may have been `path` once: their names say so (`app.log.1`,
+ * `app.log-20261121`, `app.1.log`), or they have one of the inodes asked for, whatever they are called now.
+ */
+export async function siblingsOf(path: string, inodes: ReadonlySet<number>): Promise<Sibling[]> {
   const name = basename(path)
   const stem = name.replace(/\.[^.]*$/, '')
   const names = await readdir(dirname(path)).catch(() => [])
   const siblings: Sibling[] = []
-  for (const each of names) {
-    const isRotated =
-      each !== name &&
-      (each.startsWith(`${name}.`) ||
-        each.startsWith(`${name}-`) ||
-        each.startsWith(`${stem}.`) ||
-        each.startsWith(`${stem}-`))
-    if (!isRotated || /\.(?:gz|bz2|xz|zst|zip|tmp|swp)$/.test(each)) continue
-    const sibling = await examine(join(dirname(path), each))
+  for (const each of names.slice(0, siblingsMax)) {
+    if (each === name || /\.(?:gz|bz2|xz|zst|zip|tmp|swp)$/.test(each)) continue
+    const other = join(dirname(path), each)
+    const isRotated = [`${name}.`, `${name}-`, `${stem}.`, `${stem}-`].some((start) => each.startsWith(start))
+    const stats = await stat(other).catch(() => undefined)
+    if (!stats?.isFile() || (!isRotated && !inodes.has(stats.ino))) continue
+    const sibling = examine(other, isRotated)
     if (sibling) siblings.push(sibling)
   }
   return siblings.toSorted((a, b) => a.modifiedMs - b.modifiedMs || rotations(b.path) - rotations(a.path))
@@ -81,14 +102,17 @@ export async function rotatedSiblings(path: string): Promise<Sibling[]> {
 const rotations = (path: string): number => Number(/[.-](\d{1,3})(?:\.[a-z]+)?$/.exec(path)?.[1] ?? 0)
 
 /** A file that vanished or cannot be read meanwhile is none that can be followed. */
-async function examine(path: string): Promise<Sibling | undefined> {
-  const handle = await open(path, 'r').catch(() => undefined)
-  if (!handle) return undefined
+function examine(path: string, isRotated: boolean): Sibling | undefined {
+  let descriptor: number
   try {
-    const stats = await handle.stat()
-    if (!stats.isFile()) return undefined
-    return { path, print: fingerprintOf(handle.fd), modifiedMs: stats.mtimeMs, size: stats.size }
+    descriptor = openPlainFile(path)
+  } catch {
+    return undefined
+  }
+  try {
+    const { mtimeMs: modifiedMs, size } = fstatSync(descriptor)
+    return { path, print: fingerprintOf(descriptor), modifiedMs, size, isRotated }
   } finally {
-    await handle.close()
+    closeSync(descriptor)
   }
 }

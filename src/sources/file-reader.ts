@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync, watch, type FSWatcher } from 'node:fs'
+import { closeSync, fstatSync, readSync, watch, type FSWatcher } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { batchBytesMax, leadBytes } from '../lines/walk.js'
 import type { Ending } from '../lines/record.js'
@@ -7,6 +7,7 @@ import {
   beginsAlike,
   contentIdentity,
   fingerprintOf,
+  openPlainFile,
   printBytesMax,
   printToMark,
   type Fingerprint,
@@ -55,7 +56,7 @@ const buffer = Buffer.alloc(leadBytes + batchBytesMax)
 /** @throws {NodeJS.ErrnoException} when the file cannot be opened */
 export function openFileReader(options: FileReaderOptions): FileReader {
   const { path, source, service, id, holdMs, intake, now } = options
-  const descriptor = openSync(path, 'r')
+  const descriptor = openPlainFile(path)
   let print = fingerprintOf(descriptor)
   let identity = contentIdentity(descriptor)
   let grownAtMs = now()

@@ -336,6 +336,20 @@ test('another site, and a name that was rebound to loopback, are refused', async
   expect(statuses).toEqual([101, 101, 403, 403, 101])
 })
 
+test('a listed page may ask before it sends a token, another may not', async () => {
+  const service = await started({ server: { port: 0, origins: ['https://ops.example'] } })
+  const ask = (origin: string): Promise<Response> =>
+    fetch(`${service.url}/api/v1/logs`, {
+      method: 'OPTIONS',
+      headers: { origin, 'access-control-request-method': 'POST' },
+    })
+
+  const [listed, other] = await Promise.all([ask('https://ops.example'), ask('https://evil.example')])
+
+  expect([listed.status, other.status]).toEqual([204, 403])
+  expect(listed.headers.get('access-control-allow-headers')).toContain('authorization')
+})
+
 test('the stream can be switched off, with the reason', async () => {
   const service = await started({}, { ENABLE_FAILURE_WEBSOCKET_NOTIFICATIONS: 'false' })
 

@@ -1,12 +1,15 @@
+import { execFileSync } from 'node:child_process'
 import {
   appendFileSync,
   closeSync,
+  linkSync,
   mkdirSync,
   openSync,
   renameSync,
   rmSync,
   rmdirSync,
   statSync,
+  symlinkSync,
   truncateSync,
   unlinkSync,
   writeFileSync,
@@ -312,4 +315,46 @@ test('a file whose name holds glob characters is that file', async () => {
   const service = await started({ folder, paths: [odd] })
 
   await onlySeen(service, 1)
+})
+
+test('a named pipe is a problem, and holds up nobody', async () => {
+  const { folder, logs, path } = setting()
+  execFileSync('mkfifo', [join(logs, 'pipe.log')])
+  const service = await started({ folder, paths: [join(logs, 'pipe.log'), path] })
+
+  append(path, 1)
+
+  await seen(service, 1)
+  const problem = service
+    .changes()
+    .find((change) => change.type === 'source_problem' && change.source.endsWith('pipe.log'))
+  expect(problem).toMatchObject({ message: expect.stringContaining('is not a file') as string })
+})
+
+test('a file that got another name altogether while the service was down is read to its end', async () => {
+  const { folder, logs, path } = setting()
+  append(path, 1)
+  const first = await started({ folder, paths: [path] })
+  await onlySeen(first, 1)
+  await first.stop()
+
+  append(path, 2)
+  renameSync(path, join(logs, 'yesterday'))
+  append(path, 3)
+  const second = await started({ folder, paths: [path] })
+
+  await onlySeen(second, 3)
+})
+
+test('two names of one file are read once', async () => {
+  const { folder, logs, path } = setting()
+  append(path, 1)
+  linkSync(path, join(logs, 'hard.log'))
+  symlinkSync(path, join(logs, 'soft.log'))
+  const service = await started({ folder, paths: [join(logs, '*.log')] })
+  await onlySeen(service, 1)
+
+  append(path, 2)
+
+  await onlySeen(service, 2)
 })

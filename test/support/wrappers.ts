@@ -52,6 +52,10 @@ export const wrappers: Readonly<Record<string, (text: string) => string>> = {
       })
       .join('\n'),
   'CRI around JSON': (text) => `${time} stdout F ${json({ level: 'error', time, msg: text })}`,
+  'docker json-file, in CRI': (text) =>
+    lines(text)
+      .map((line) => `${time} stderr F ${json({ log: `${line}\n`, stream: 'stderr', time })}`)
+      .join('\n'),
   'docker around structlog': (text) =>
     json({ log: `${json({ event: text, level: 'error', timestamp: time })}\n`, stream: 'stdout', time }),
   'syslog with escapes': (text) => `Nov 21 10:00:00 web-1 app[12]: ${text.replaceAll('\n', '#012')}`,
