@@ -89,7 +89,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     logger: false,
     bodyLimit: options.bodyBytesMax,
     forceCloseConnections: true,
-    frameworkErrors: (error, request, reply) => sendError(error, request as FastifyRequest, reply as FastifyReply),
+    frameworkErrors(error, request, reply) {
+      void sendError(error, request as FastifyRequest, reply as FastifyReply)
+    },
     routerOptions: { maxParamLength: 200 },
   })
   await app.register(websocket, { options: { maxPayload: 65_536, handleProtocols: acceptProtocol } })
