@@ -87,13 +87,16 @@ async function run(config: Config, { from, demo, stopping }: RunOptions): Promis
   const say = (text: string): void => {
     process.stdout.write(`${text}\n`)
   }
+  // What is found while the service starts is said after where it listens.
+  let early: string[] | undefined = []
   const app = await startApp(
     {
       config, from, log, demo: demo !== undefined, now: Date.now,
       onEvents: (events) => {
         for (const { change } of events) {
           const text = printer.change(change)
-          if (text !== undefined) say(text)
+          if (text !== undefined && early) early.push(text)
+          else if (text !== undefined) say(text)
         }
       },
     },
@@ -108,6 +111,8 @@ async function run(config: Config, { from, demo, stopping }: RunOptions): Promis
   if (demo) for (const line of demo.introduction(app.url)) say(line)
   else for (const { paths } of config.sources.files) say(`watching ${paths.join(' ')}`)
   if (!demo && config.sources.files.length === 0) say('watching no files; logs are taken by POST /api/v1/logs')
+  for (const text of early) say(text)
+  early = undefined
   demo?.play()
   await app.stopped
 }
