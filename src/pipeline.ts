@@ -249,6 +249,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       },
     })
     report(found)
+    // A late match can open what the clock says is long over; that is told at once, not when some batch happens to end.
+    report(detector.advance(batch.source))
     const source = sourceOf(batch.id)
     for (const { kind, failure } of found)
       if (kind === 'detected' && !failure.reopened)

@@ -153,3 +153,18 @@ test('a failure that returns within its window is the same failure, and is told 
   expect(again?.reopened).toBe(true)
   expect(again?.count).toBe(2)
 })
+
+test('what a late match opens and the clock has passed is told as over at once', () => {
+  const content = Buffer.from(
+    line(dayStart + hourMs, refused) + line(dayStart, pool) + line(dayStart + hourMs, refused),
+  )
+
+  const { changes } = deliverCut(newPipeline(catalog), content, [])
+
+  const [opened, incident, resolved] = changes
+  expect([opened?.type, incident?.type, resolved?.type]).toEqual([
+    'failure_detected',
+    'incident_opened',
+    'failure_resolved',
+  ])
+})
