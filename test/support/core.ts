@@ -69,13 +69,14 @@ export async function someFamilies(...names: readonly string[]): Promise<Catalog
 
 /** The changes without the lines that came after a failure, and without the updates that tell of nothing else. */
 export function withoutAfter(changes: readonly Change[]): unknown[] {
-  const told = new Set<string>()
+  const told = new Map<string, number>()
   return changes.flatMap((change): unknown[] => {
     if (!('failure' in change)) return [change]
     const { failure } = change
-    const isNews = failure.evidence.after.length > 0 && !told.has(failure.id)
-    if (isNews) told.add(failure.id)
-    if (isNews && change.type === 'failure_updated') return []
+    // What grew is told with the count it grew to; lines that came later are told with the count of the event before.
+    const saysNothingElse = change.type === 'failure_updated' && told.get(failure.id) === failure.toldCount
+    told.set(failure.id, failure.toldCount)
+    if (saysNothingElse) return []
     return [{ ...change, failure: { ...failure, evidence: { ...failure.evidence, after: [] } } }]
   })
 }
