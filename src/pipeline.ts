@@ -176,14 +176,14 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   function handle(batch: Batch, step: Step): void {
     const source = sourceOf(batch.id)
     const hints = hintsOf(batch.source, batch.arrivalMs)
-    const options_ = { hints, redact: options.redact }
+    const decoding = { hints, redact: options.redact }
     if (step.kind === 'clock') {
-      const { timeMs } = decodeRecord(lineRecord(step.line), options_)
+      const { timeMs } = decodeRecord(lineRecord(step.line), decoding)
       if (timeMs !== undefined) timePasses(batch, source, timeMs)
       return
     }
     const { record, hits, state } = step
-    const decoded = decodeRecord(record, options_)
+    const decoded = decodeRecord(record, decoding)
     const origin = { service: decoded.service ?? batch.service, source: batch.source }
     const atMs = timePasses(batch, source, decoded.timeMs)
     const decided = source.decided.get(record.start) ?? new Set<string>()

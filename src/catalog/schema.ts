@@ -142,7 +142,6 @@ export const Cascade = z
   })
   .refine(({ all, root }) => (all === undefined) !== (root === undefined), 'either "all" or "root" is expected')
 export type Cascade = z.infer<typeof Cascade>
-export const CascadesFile = z.array(Cascade)
 
 /** JSON Schema of a family file, for editors. */
 export function familyJsonSchema(): object {
