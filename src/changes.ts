@@ -67,7 +67,7 @@ export function reportFailures(found: readonly FailureChange[], sources: ReportS
   return found.flatMap((change): Change[] => {
     const { failure } = change
     const { incidentId, changes } = sources.correlator.apply(change)
-    const explanation = explainFailure(failure, sources.catalog.types.get(failure.type))
+    const explanation = explainFailure(failure, sources.catalog)
     const event: FailureEvent = { type: `failure_${change.kind}`, failure, incidentId, explanation }
     return [event, ...changes.map((each) => reportIncident(each, sources))]
   })
@@ -81,7 +81,7 @@ export function reportIncident(
   const { rootCause } = incident
   const rootId = rootCause.kind === 'found' ? rootCause.failureId : rootCause.candidates[0]?.failureId
   const failure = rootId === undefined ? undefined : find(rootId)
-  const root = failure && explainFailure(failure, catalog.types.get(failure.type))
+  const root = failure && explainFailure(failure, catalog)
   const cascade = catalog.cascades.find(({ type }) => type === incident.cascade)
   return { type: `incident_${kind}`, incident, explanation: explainIncident(incident, { root, cascade }) }
 }

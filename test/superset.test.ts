@@ -5,7 +5,7 @@ import { createMatcher } from '../src/catalog/matcher.js'
 import { decodeText } from '../src/lines/decode.js'
 import type { Pipeline } from '../src/pipeline.js'
 import { bundledCatalog, deliverCut, newPipeline } from './support/core.js'
-import { wrappers } from './support/wrappers.js'
+import { wrappers } from '../bench/wrappers.mjs'
 
 let catalog: Catalog
 let pipeline: Pipeline

@@ -46,6 +46,9 @@ export type Advice = Readonly<Pick<FailureEntry, 'explanation' | 'impact' | 'rec
   readonly mttrMs: number | undefined
 }
 
+/** What a pattern says about its form of the failure, before and instead of what the type says. */
+export type PatternAdvice = Pick<Pattern, 'explanation' | 'recovery'>
+
 export type CompiledPattern = Readonly<{
   /** `family.id`, unique in the catalogue. */
   id: string
@@ -60,6 +63,8 @@ export type CompiledPattern = Readonly<{
   atoms: readonly string[] | undefined
   confidence: number
   minLevel: number
+  /** Also matches in lines that only talk about the failure. */
+  quoted: boolean
   message: string | undefined
   inScope: (service: string, source: string) => boolean
   /** `line`: a match inside one line stands, whatever follows. `record`: it is known when the record is. */
@@ -67,6 +72,7 @@ export type CompiledPattern = Readonly<{
   /** Holds `^`, which in a record means its first line. */
   atRecordStart: boolean
   examples: Pattern['examples'] | undefined
+  advice: PatternAdvice | undefined
 }>
 
 export type Overrides = Readonly<
@@ -90,6 +96,8 @@ export type CompileOptions = Readonly<{
 export type Catalog = Readonly<{
   types: ReadonlyMap<string, FailureType>
   patterns: readonly CompiledPattern[]
+  /** By pattern id; only of patterns that say more than their type. */
+  advice: ReadonlyMap<string, PatternAdvice>
   topology: TopologyFile
   cascades: readonly Cascade[]
   problems: readonly Problem[]
@@ -124,7 +132,8 @@ export function compileCatalog(sources: CatalogSources, options: CompileOptions)
     if (!types.has(name))
       problems.push({ file: 'overrides', pattern: undefined, message: `${name} is a type that no family defines` })
   const live = [...patterns.values()].filter(({ type }) => types.get(type)?.enabled)
-  return { types, patterns: live, topology: sources.topology, cascades: sources.cascades, problems }
+  const advice = new Map(live.flatMap((pattern) => (pattern.advice ? [[pattern.id, pattern.advice] as const] : [])))
+  return { types, patterns: live, advice, topology: sources.topology, cascades: sources.cascades, problems }
 }
 
 type Definition = { entry: FailureEntry; file: FamilyFile }
@@ -233,6 +242,7 @@ function compileFailure(
     const pattern = {
       match: recovery,
       min_level: 'trace',
+      quoted: false,
       confidence: 1,
       unless: undefined,
       message: undefined,
@@ -246,18 +256,19 @@ class PatternError extends Error {
   override readonly name = 'PatternError'
 }
 
-type Compilable = Pick<Pattern, 'match' | 'min_level' | 'confidence'> &
-  Partial<Pick<Pattern, 'unless' | 'message' | 'only' | 'except' | 'examples'>>
+type Compilable = Pick<Pattern, 'match' | 'min_level' | 'quoted' | 'confidence'> &
+  Partial<Pick<Pattern, 'unless' | 'message' | 'only' | 'except' | 'examples' | 'explanation' | 'recovery'>>
 
 function compilePattern(
   pattern: Compilable,
   failure: FailureEntry,
   shared: { id: string; file: string; type: string; recovers: boolean; waits: boolean },
 ): CompiledPattern {
-  const { tree, source, expression } = compileExpression('match', pattern.match)
-  const unless = pattern.unless === undefined ? undefined : compileExpression('unless', pattern.unless).expression
+  const { tree, source, expression } = compileExpression('match', pattern.match, 'gu')
+  const unless =
+    pattern.unless === undefined ? undefined : compileExpression('unless', pattern.unless, 'u').expression
   const captures = captureNames(tree)
-  const unknown = [...(pattern.message ?? '').matchAll(/\{(\w+)\}/g)].find(
+  const unknown = [...(pattern.message ?? '').matchAll(/\{(\w+)(?:\|[^{}]*)?\}/g)].find(
     ([, name = '']) => !captures.includes(name),
   )
   if (unknown) throw new PatternError(`message: {${unknown[1]}} is no capture of "match"`)
@@ -274,20 +285,25 @@ function compilePattern(
     atoms: atomsOf(tree),
     confidence: pattern.confidence,
     minLevel: levels.indexOf(pattern.min_level),
+    quoted: pattern.quoted,
     message: pattern.message,
     inScope: scopeOf([failure, pattern]),
     decidedBy: waitsForRecord ? 'record' : 'line',
     atRecordStart,
     examples: pattern.examples,
+    advice:
+      pattern.explanation || pattern.recovery
+        ? { explanation: pattern.explanation, recovery: pattern.recovery }
+        : undefined,
   }
 }
 
 /** Parses for what RE2 does not tell, rewrites `(?i)`, and lets RE2 judge. */
-function compileExpression(field: string, text: string) {
+function compileExpression(field: string, text: string, flags: 'u' | 'gu') {
   try {
     const tree = parseRegex(text)
     const source = printRegex(tree)
-    return { tree, source, expression: new RE2(source, 'u') }
+    return { tree, source, expression: new RE2(source, flags) }
   } catch (error) {
     if (error instanceof RegexError)
       throw new PatternError(`${field}: ${error.message} (at character ${error.at + 1})`)

@@ -1,5 +1,6 @@
 import RE2 from 're2'
 import { levels, type Decoded, type DecodedLine } from '../lines/decode.js'
+import { hearsay } from '../lines/hearsay.js'
 import type { Catalog, CompiledPattern } from './compile.js'
 
 /** One pattern's match in a record: what kind of failure the record shows, and what it says about it. */
@@ -69,26 +70,51 @@ export function createMatcher({ patterns, types }: Pick<Catalog, 'patterns' | 't
   }
 }
 
-/** One pattern's finding in a text: its expression, `unless`, and the level of the line it begins in. */
+/**
+ * One pattern's finding in a text: its first match that stands. A match does not stand when the line in which it begins names too
+ * low a level, or only talks about the failure (`hearsay`); none does when `unless` matches.
+ */
 export function matchPattern(
   pattern: CompiledPattern,
-  { text, lines }: Pick<Decoded, 'text' | 'lines'>,
+  decoded: Pick<Decoded, 'text' | 'lines'>,
 ): Finding | undefined {
-  const found = pattern.expression.exec(text)
-  if (!found || pattern.unless?.test(text)) return undefined
-  if (pattern.minLevel > 0 && belowLevel(lines, found.index, pattern.minLevel)) return undefined
+  const { expression } = pattern
+  const { text } = decoded
+  expression.lastIndex = 0
+  for (let tries = 0; tries < triesMax; tries++) {
+    const found = expression.exec(text)
+    if (!found) return undefined
+    if (doubt(pattern, decoded, found.index) === undefined)
+      return pattern.unless?.test(text) ? undefined : finding(pattern, found)
+    if (found[0] === '') expression.lastIndex++
+  }
+  return undefined
+}
+
+/** So many matches of a pattern in one record are looked at for one that stands. */
+const triesMax = 64
+
+/** Why a match that begins at `at` does not stand; undefined when it does. */
+export function doubt(
+  { minLevel, quoted }: CompiledPattern,
+  { lines }: Pick<Decoded, 'lines'>,
+  at: number,
+): string | undefined {
+  const line = lines.findLast((each) => each.at <= at)
+  if (!line) return undefined
+  if (line.level !== undefined && levels.indexOf(line.level) < minLevel)
+    return `its line is at level ${line.level}, and min_level is ${levels[minLevel]}`
+  const reason = quoted ? undefined : hearsay(line, at - line.at)
+  return reason && `its line is ${reason}`
+}
+
+function finding(pattern: CompiledPattern, found: RegExpExecArray): Finding {
   const captures: Record<string, string> = {}
   for (const name of pattern.captures) {
     const value: string | undefined = found.groups?.[name]
     if (value !== undefined) captures[name] = value
   }
   return { type: pattern.type, pattern, captures, at: found.index }
-}
-
-/** The level that counts is that of the line in which the match begins. */
-function belowLevel(lines: readonly DecodedLine[], at: number, minLevel: number): boolean {
-  const level = lines.findLast((line) => line.at <= at)?.level
-  return level !== undefined && levels.indexOf(level) < minLevel
 }
 
 /** A type that suppresses others is more specific than they are. */

@@ -35,35 +35,10 @@ const Threshold = z.strictObject({
 /** Scope by name globs: `service` is the record's, `source` its identity such as `file:/var/log/api.log`. */
 const Scope = z.strictObject({ service: z.array(Text).optional(), source: z.array(Text).optional() })
 
-export const Pattern = z.strictObject({
-  id: z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/, 'an id is lower-case words joined by "-"'),
-  about: Text.optional(),
-  match: z.string().min(1).max(4000),
-  unless: z.string().min(1).max(4000).optional(),
-  /** Records that name a lower level than this do not match. */
-  min_level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
-  confidence: z.number().min(0).max(1).default(0.9),
-  message: Text.optional(),
-  only: Scope.optional(),
-  except: Scope.optional(),
-  examples: z.strictObject({
-    match: z.array(z.string().min(1).max(20_000)).min(1),
-    ignore: z.array(z.string().min(1).max(20_000)).min(1),
-  }),
-})
-export type Pattern = z.infer<typeof Pattern>
-
 const Explanation = z.strictObject({
   root_cause: Text,
   recommendations: Texts.default([]),
   user_action_required: z.boolean().default(true),
-})
-
-const Impact = z.strictObject({
-  services: Texts.default([]),
-  users: Texts.default([]),
-  data_loss_risk: z.enum(['none', 'low', 'medium', 'high']).default('low'),
-  recovery_time: Text.optional(),
 })
 
 const Recovery = z.strictObject({
@@ -72,6 +47,36 @@ const Recovery = z.strictObject({
   manual: Texts.default([]),
   rollback: Texts.default([]),
   prevention: Texts.default([]),
+})
+
+export const Pattern = z.strictObject({
+  id: z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/, 'an id is lower-case words joined by "-"'),
+  about: Text.optional(),
+  match: z.string().min(1).max(4000),
+  unless: z.string().min(1).max(4000).optional(),
+  /** Records that name a lower level than this do not match. */
+  min_level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
+  /** Match also where a line only talks about the failure: a test's name, a chat message, a help text, a request line. */
+  quoted: z.boolean().default(false),
+  confidence: z.number().min(0).max(1).default(0.9),
+  message: Text.optional(),
+  only: Scope.optional(),
+  except: Scope.optional(),
+  examples: z.strictObject({
+    match: z.array(z.string().min(1).max(20_000)).min(1),
+    ignore: z.array(z.string().min(1).max(20_000)).min(1),
+  }),
+  /** What this form of the failure means, where that is more than its type says: the cause is said instead, the steps come first. */
+  explanation: Explanation.partial().optional(),
+  recovery: Recovery.partial().optional(),
+})
+export type Pattern = z.infer<typeof Pattern>
+
+const Impact = z.strictObject({
+  services: Texts.default([]),
+  users: Texts.default([]),
+  data_loss_risk: z.enum(['none', 'low', 'medium', 'high']).default('low'),
+  recovery_time: Text.optional(),
 })
 
 const Advice = {

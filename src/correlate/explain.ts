@@ -1,4 +1,4 @@
-import type { Advice, FailureType } from '../catalog/compile.js'
+import type { Advice, Catalog, PatternAdvice } from '../catalog/compile.js'
 import type { Cascade } from '../catalog/schema.js'
 import { durationMs } from '../catalog/schema.js'
 import { fillCaptures, type Failure } from '../detect/failure.js'
@@ -29,10 +29,12 @@ const nothingKnown: Advice = {
   mttrMs: undefined,
 }
 
-/** Explains one failure from what its type's family says about it. */
-export function explainFailure(failure: Failure, type: FailureType | undefined): Explanation {
+/** Explains one failure from what its pattern and its type say about it. */
+export function explainFailure(failure: Failure, catalog: Pick<Catalog, 'types' | 'advice'>): Explanation {
   const values = { ...failure.keys, ...failure.captures, service: failure.service, component: failure.component }
-  const explanation = explain(type?.advice ?? nothingKnown, { values, confidence: failure.confidence })
+  const known = catalog.types.get(failure.type)?.advice ?? nothingKnown
+  const advice = withPattern(known, catalog.advice.get(failure.patternId))
+  const explanation = explain(advice, { values, confidence: failure.confidence })
   const services = explanation.impact.services.length > 0 ? explanation.impact.services : [failure.service]
   const rootCause =
     explanation.rootCause ||
@@ -54,6 +56,31 @@ export function explainIncident(
     candidates === '' ? '' : `Inconclusive: the evidence does not tell which of ${candidates} came first. `
   const services = [...new Set([...incident.services, ...shown.impact.services])]
   return { ...shown, confidence, rootCause: undecided + shown.rootCause, impact: { ...shown.impact, services } }
+}
+
+/** The pattern knows the form: its cause replaces the type's, its steps come before them. */
+function withPattern(advice: Advice, pattern: PatternAdvice | undefined): Advice {
+  if (!pattern) return advice
+  const { explanation, recovery } = pattern
+  const steps = (kind: keyof NonNullable<Advice['recovery']>): string[] => [
+    ...(recovery?.[kind] ?? []),
+    ...(advice.recovery?.[kind] ?? []),
+  ]
+  return {
+    ...advice,
+    explanation: {
+      root_cause: explanation?.root_cause ?? advice.explanation?.root_cause ?? '',
+      recommendations: [...(explanation?.recommendations ?? []), ...(advice.explanation?.recommendations ?? [])],
+      user_action_required: explanation?.user_action_required ?? advice.explanation?.user_action_required ?? true,
+    },
+    recovery: {
+      immediate: steps('immediate'),
+      automated: steps('automated'),
+      manual: steps('manual'),
+      rollback: steps('rollback'),
+      prevention: steps('prevention'),
+    },
+  }
 }
 
 const adviceOf = (cascade: Cascade): Advice => ({

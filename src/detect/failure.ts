@@ -64,9 +64,15 @@ function groupValue(match: Match, name: string): string {
   return match.captures[name] ?? match.keys[name] ?? ''
 }
 
-/** Fills `{capture}`s; one that the match does not have stays out of the text as a dash, which reads as unknown. */
+/**
+ * Fills `{capture}`s. One that the match does not have reads as the words behind its bar, as in `{model|the model}`, or else as a
+ * dash.
+ */
 export function fillCaptures(text: string, captures: Readonly<Record<string, string>>): string {
-  return text.replaceAll(/\{(\w+)\}/g, (_, name: string) => captures[name] ?? '—')
+  return text.replaceAll(
+    /\{(\w+)(?:\|([^{}]*))?\}/g,
+    (_, name: string, otherwise: string | undefined) => captures[name] ?? otherwise ?? '—',
+  )
 }
 
 /** The component a match blames: a capture, the record's service, or what the type says. */

@@ -306,7 +306,7 @@ function detect({ text, context, record }: z.infer<typeof DetectBody>, options: 
     const { type, component, match } = detection
     const sightings = [{ atMs: match.atMs, origin: match.identity }]
     const shown = openFailure({ id: '', key: '', match, type, component, sightings })
-    return { ...detectionToWire(detection), explanation: explanationToWire(explainFailure(shown, type)) }
+    return { ...detectionToWire(detection), explanation: explanationToWire(explainFailure(shown, options.catalog())) }
   })
   return { detections, recorded: record && found.length > 0 }
 }

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { bundledPatterns } from '../../src/app.js'
 import type { Catalog } from '../../src/catalog/compile.js'
 import { createPatternFiles, type PatternFiles } from '../../src/catalog/pattern-files.js'
+import { matchPattern } from '../../src/catalog/matcher.js'
 import { decodeText } from '../../src/lines/decode.js'
 import { temporaryFolder } from '../support/folder.js'
 
@@ -372,12 +373,11 @@ describe('the bundled catalogue', () => {
 
   test('has for every example of every pattern the values that its message names', () => {
     const plainly = { hints: { toUtcMs: () => 0, arrivalMs: 0 }, redact: (text: string) => text }
-    const unfilled = catalog.patterns.flatMap(({ id, expression, message = '', examples }) => {
-      const names = [...message.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name)
-      return (examples?.match ?? []).flatMap((text) => {
-        const groups: Record<string, string | undefined> =
-          expression.exec(decodeText(text, plainly).text)?.groups ?? {}
-        return names.filter((name) => groups[name] === undefined).map((name) => `${id}: {${name}} in ${text}`)
+    const unfilled = catalog.patterns.flatMap((pattern) => {
+      const names = [...(pattern.message ?? '').matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name)
+      return (pattern.examples?.match ?? []).flatMap((text) => {
+        const captures = matchPattern(pattern, decodeText(text, plainly))?.captures ?? {}
+        return names.filter((name) => !captures[name]).map((name) => `${pattern.id}: {${name}} in ${text}`)
       })
     })
 

@@ -2,19 +2,28 @@
 
 const time = '2026-11-21T10:00:00.000Z'
 /** A text of several lines is a record where its first line has a time. */
-const stamped = (text: string): string => (text.includes('\n') ? `2026-11-21 10:00:00,123 ERROR [app] ${text}` : text)
-const lines = (text: string): string[] => stamped(text).split('\n')
-const json = (fields: object): string => JSON.stringify(fields)
+/** @param {string} text */
+const stamped = (text) => (text.includes('\n') ? `2026-11-21 10:00:00,123 ERROR [app] ${text}` : text)
+/** @param {string} text */
+const lines = (text) => stamped(text).split('\n')
+/** @param {object} fields */
+const json = (fields) => JSON.stringify(fields)
 
-/** Cuts a line as container runtimes do at their limit, here in the middle so that it happens inside atoms too. */
-function halves(line: string): [string, string] {
+/**
+ * Cuts a line as container runtimes do at their limit, here in the middle so that it happens inside atoms too.
+ * @param {string} line
+ * @returns {[string, string]}
+ */
+function halves(line) {
   const middle = Math.floor(line.length / 2)
   return [line.slice(0, middle), line.slice(middle)]
 }
 
-const colour = (line: string): string => line.replaceAll(/\b(\w{3})(\w{3})/g, '$1\u001b[31m$2\u001b[0m')
+/** @param {string} line */
+const colour = (line) => line.replaceAll(/\b(\w{3})(\w{3})/g, '$1\u001b[31m$2\u001b[0m')
 
-export const wrappers: Readonly<Record<string, (text: string) => string>> = {
+/** @type {Readonly<Record<string, (text: string) => string>>} */
+export const wrappers = {
   plain: stamped,
   'carriage returns': (text) => lines(text).join('\r\n') + '\r',
   'Python logging': (text) => `2026-11-21 10:00:00,123 ERROR [app] ${text}`,

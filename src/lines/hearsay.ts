@@ -1,0 +1,85 @@
+import { levels, type DecodedLine } from './decode.js'
+
+/**
+ * Lines that talk about a failure without having one: a test's name, a chat message, a help text, a request for a page
+ * about errors, the source line that a traceback shows. Every pattern would need the same exceptions, so they stand here, once.
+ * Decided by the line in which a match begins, so that nothing waits for the rest of a record.
+ */
+
+/** What a rule sees: the printed line around the match, where in it the match begins, and the whole decoded line. */
+type Place = Readonly<{ printed: string; at: number; line: DecodedLine; field: string | undefined }>
+
+const testRun =
+  /^\s*(?:[|>│]\s*)?(?:[✓✔√✗✘✕×❯](?! \[ERROR\])|(?:not )?ok \d+\b|=== (?:RUN|PAUSE|CONT|NAME)\b|--- (?:PASS|FAIL|SKIP):|(?:PASS|FAIL) +\S+\.(?:test|spec)\.)|\bPASSED\b|^(?:FAILED|ERROR|SKIPPED|XFAIL) \S+\.py::|\S+\.py::\w+\S* (?:FAILED|SKIPPED|XFAIL)|^test_?\w* \([\w.]+\)(?: \.\.\.|$)|\.(?:test|spec)\.[cm]?[jt]sx? > /
+
+const chatBefore =
+  /\brole["']?[=:] ?["']?(?:user|assistant|system)\b|\b(?:[Uu]ser|[Cc]hat|[Aa]ssistant|[Cc]ustomer)(?: message| said| asks?| asked| wrote| replied|: ")|^(?:user|human|assistant): |\b(?:how (?:do|can|to) (?:I|we|you|fix|solve)|what does)\b/
+const chatRole = /^role=(?:user|assistant|human)$|["']role["']: ?["'](?:user|assistant|human)["']/m
+const chatFields =
+  /^(?:prompt|question|user_?(?:message|input|query|prompt)|chat_?message|messages|completion|conversation)$/i
+
+const request = /"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|CONNECT) [^"]*"(?: (\d{3})\b)?/g
+const requestFields =
+  /^(?:path|uri|request_uri|referr?er|http_referr?er|user_?agent|http_user_agent|query_string|http\.target)$/i
+
+const sourceCode =
+  /^\s*(?:\d+ *\| *|> *\d+ *\| *)?(?:(?:raise|throw) (?:new )?[\w.]+(?:\(|$)|(?:return|await) (?:new )?[\w.]+\(|(?:self\.|this\.)?(?:_?logger|log|logging|console)\.\w+\(|(?:\} )?catch \(|except [\w.(][^"']*:\s*$|rescue [\w:]+(?: |$)|(?:el)?if \(?[^"']*[:{]\s*$|case [\w.]+:|(?:from \S+ )?import [\w{*]|(?:const|let|var) [\w{][^=]*= |def \w+\(|class \w+\()/
+const helpText = /^\s*(?:-\w,? |--[a-z][\w-]+(?:[ =,<[]|$))/
+const commit =
+  /^\s*(?:\* )?[0-9a-f]{7,40} (?:\([^)]*\) )?(?:Merge|Revert|Bump|[Ff]ix(?:e[sd])?|[Hh]andled?|[Aa]dd(?:s|ed)?|feat|chore|docs|test|refactor|ci|build|perf|style)\b|^\s*[-*] (?:fix|feat|chore|docs|test|refactor|perf)(?:\([^)]*\))?!?: /
+const commitFields = /^(?:subject|commit_message|changelog|docstring|usage|help|test_name|testcase)$/i
+const statement =
+  /\b(?:LOG|DEBUG): {1,2}(?:statement|execute [^:]*): |^\[parameters: | CMD \(|\bCOMMAND=|^STATEMENT: |\bSTATEMENT: /
+
+const rules: readonly { reason: string; applies: (place: Place) => boolean }[] = [
+  { reason: 'a test that runs', applies: ({ printed }) => testRun.test(printed) },
+  { reason: 'a chat message', applies: isChat },
+  { reason: 'a request for a page', applies: isRequest },
+  { reason: 'a line of source code', applies: ({ printed }) => sourceCode.test(printed) },
+  { reason: 'a help text', applies: ({ printed }) => helpText.test(printed) },
+  {
+    reason: 'a change that is described',
+    applies: ({ printed, field }) => commit.test(printed) || (field !== undefined && commitFields.test(field)),
+  },
+  {
+    reason: 'a statement or command that is quoted',
+    applies: ({ printed, at }) => statement.test(printed.slice(0, at)),
+  },
+]
+
+/**
+ * Why what a line says at a place is hearsay: "a test that runs", "a chat message" …; undefined when it is not.
+ * @param line the decoded line in which a match begins
+ * @param at where in the line's text it begins
+ */
+export function hearsay(line: DecodedLine, at: number): string | undefined {
+  const { text } = line
+  const from = text.lastIndexOf('\n', at - 1) + 1
+  const to = text.indexOf('\n', at)
+  const place = { printed: text.slice(from, to < 0 ? undefined : to), at: at - from, line, field: fieldAt(text, at) }
+  return rules.find(({ applies }) => applies(place))?.reason
+}
+
+/** Decoding prints a JSON record's fields as `name=value`, each on lines of its own. */
+function fieldAt(text: string, at: number): string | undefined {
+  let field: string | undefined
+  for (const [, name] of text.slice(0, at + 1).matchAll(/^([\w.]+)=/gm)) field = name
+  return field
+}
+
+function isChat({ printed, at, line, field }: Place): boolean {
+  if (chatBefore.test(printed.slice(0, at)) || (field !== undefined && chatFields.test(field))) return true
+  // "role" is also what an account has; a chat is not logged as a warning.
+  const calm = line.level === undefined || levels.indexOf(line.level) <= levels.indexOf('info')
+  return calm && chatRole.test(line.text)
+}
+
+/** Inside the request line of an access log; or anywhere in one whose request went well. */
+function isRequest({ printed, at, field }: Place): boolean {
+  if (field !== undefined && requestFields.test(field)) return true
+  return [...printed.matchAll(request)].some(
+    ({ 0: found, 1: status, index }) =>
+      (at >= index && at < index + found.length - (status === undefined ? 0 : 4)) ||
+      (status !== undefined && Number(status) < 400),
+  )
+}
