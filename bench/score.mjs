@@ -139,10 +139,8 @@ if (flags.wrappers) {
     items.filter(({ text, label }) => label !== 'NONE' && asText(text).length > 0).map(({ id }) => id),
   )
   for (const [name, wrap] of Object.entries(wrappers))
-    for (const [way, detect] of [
-      ['text', asText],
-      ['log', asLog],
-    ]) {
+    for (const way of ['text', 'log']) {
+      const detect = way === 'text' ? asText : asLog
       const scored = score(({ text }) => detect(wrap(text)))
       const lost = scored.wrong.filter(({ kind, item }) => kind === 'MISSED' && found.has(item.id))
       report(`${name}, as ${way}`, scored)

@@ -15,12 +15,21 @@ import { createTopology } from './correlate/topology.js'
 import { createClocks } from './detect/clocks.js'
 import { createDetector, type FailureChange, type KeyState } from './detect/detector.js'
 import type { Match } from './detect/failure.js'
-import { decodeRecord, type Decoded } from './lines/decode.js'
+import { decodeRecord, decodeText, type Decoded } from './lines/decode.js'
 import { eventTime, type Dated } from './lines/event-time.js'
 import type { Line, LogRecord } from './lines/record.js'
 import { createScan } from './lines/scan.js'
-import { zoneRule, type Hints } from './lines/timestamp.js'
-import { linesAfter, linesBefore, startOfSource, walk, type Batch, type Resume, type Step } from './lines/walk.js'
+import { zoneRule, type Hints, type ZoneRule } from './lines/timestamp.js'
+import {
+  linesAfter,
+  linesBefore,
+  linesBetween,
+  startOfSource,
+  walk,
+  type Batch,
+  type Resume,
+  type Step,
+} from './lines/walk.js'
 
 /**
  * The path of a log line: scan → record → decode → match → detect → correlate → explain. Pure: bytes and times in, changes out. The
@@ -51,7 +60,11 @@ export type SourceState = Readonly<{
   decided: readonly (readonly [offset: number, type: string])[]
   clockMs: number | null
   previous: Dated | null
+  /** Where its lines have been read for the time, and the last time read. */
+  reading: Reading
 }>
+
+type Reading = Readonly<{ to: number; atMs: number | null }>
 
 /** All that one step changed; it is committed as one. */
 export type Outcome = Readonly<{
@@ -102,12 +115,19 @@ export type Restored = Readonly<{
 }>
 
 const evidenceCharactersMax = 8192
-const newSource: SourceState = { resume: startOfSource, decided: [], clockMs: null, previous: null }
+const newSource: SourceState = {
+  resume: startOfSource,
+  decided: [],
+  clockMs: null,
+  previous: null,
+  reading: { to: 0, atMs: null },
+}
 
 type Source = {
   resume: Resume
   decided: Map<number, Set<string>>
   previous: Dated | null
+  reading: Reading
   /** Failures that were told before the lines after them had come. */
   awaiting: { failureId: string; offset: number }[]
 }
@@ -139,13 +159,36 @@ export function createPipeline(options: PipelineOptions): Pipeline {
 
   let changes: Change[] = []
   let counters = noCounters()
-  const zones = new Map<string, Hints['toUtcMs']>()
+  const zones = new Map<string, ZoneRule>()
 
-  function hintsOf(source: string, arrivalMs: number): Hints {
-    const zone = options.timeZoneOf?.(source) ?? options.timeZone
-    let toUtcMs = zones.get(zone)
-    if (!toUtcMs) zones.set(zone, (toUtcMs = zoneRule(zone)))
-    return { toUtcMs, arrivalMs }
+  const zoneOf = (source: string): string => options.timeZoneOf?.(source) ?? options.timeZone
+
+  /** @param before the time of the line before, for wall clocks in the hour that autumn repeats */
+  function hintsOf({ source, arrivalMs }: Batch, before?: () => number | undefined): Hints {
+    const zone = zoneOf(source)
+    let rule = zones.get(zone)
+    if (!rule) zones.set(zone, (rule = zoneRule(zone)))
+    const known = rule
+    return { toUtcMs: (wallMs) => known(wallMs, before), arrivalMs }
+  }
+
+  /** The time of the last line before `offset` that has one. Clean lines are read for it too: only they tell when an hour began anew. */
+  function timeBefore(batch: Batch, source: Source, offset: number): number | undefined {
+    let { atMs } = source.reading
+    const hints = hintsOf(batch, () => atMs ?? undefined)
+    for (const line of linesBetween(batch, source.reading.to, offset))
+      atMs = decodeText(line, { hints, redact: (text) => text }).timeMs ?? atMs
+    source.reading = { to: Math.max(offset, source.reading.to), atMs }
+    return atMs ?? undefined
+  }
+
+  /** What is settled is not delivered again: where a zone repeats an hour, its last time is read now. */
+  function readLast(batch: Batch, source: Source, position: number): void {
+    if (zoneOf(batch.source) === 'UTC') return
+    const [line] = linesBefore(batch, position).slice(-1)
+    const hints = hintsOf(batch, () => timeBefore(batch, source, position))
+    const atMs = line === undefined ? undefined : decodeText(line, { hints, redact: (text) => text }).timeMs
+    source.reading = { to: position, atMs: atMs ?? source.reading.atMs }
   }
 
   const sourceOf = (id: string): Source => {
@@ -175,7 +218,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
 
   function handle(batch: Batch, step: Step): void {
     const source = sourceOf(batch.id)
-    const hints = hintsOf(batch.source, batch.arrivalMs)
+    const { start } = step.kind === 'clock' ? step.line : step.record
+    const hints = hintsOf(batch, () => timeBefore(batch, source, start))
     const decoding = { hints, redact: options.redact }
     if (step.kind === 'clock') {
       const { timeMs } = decodeRecord(lineRecord(step.line), decoding)
@@ -291,11 +335,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       if (sources.get(batch.id)?.resume.position !== batch.from) sources.delete(batch.id)
       const source = sourceOf(batch.id)
       clocks.setUnread(batch, true)
-      const steps = walk(
-        batch,
-        { ...source.resume, position: batch.from },
-        { scan, hints: hintsOf(batch.source, batch.arrivalMs) },
-      )
+      const steps = walk(batch, { ...source.resume, position: batch.from }, { scan, hints: hintsOf(batch) })
       for (let step = steps.next(); ; step = steps.next()) {
         if (step.done) {
           source.resume = step.value
@@ -305,6 +345,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       }
       const { position } = source.resume
       for (const offset of source.decided.keys()) if (offset < position) source.decided.delete(offset)
+      readLast(batch, source, position)
       const settled = batch.bytes.subarray(batch.from - batch.base, position - batch.base)
       counters.bytes += settled.length
       counters.lines += countLines(settled, batch.ending === 'end')
@@ -355,23 +396,24 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     positionOf: (id) => sources.get(id)?.resume.position ?? 0,
   }
 
-  function stateOf(name: string, { resume, decided, previous }: Source): SourceState {
+  function stateOf(name: string, { resume, decided, previous, reading }: Source): SourceState {
     const clockMs = finite(clocks.of(name)) ?? null
     return {
       resume,
       decided: [...decided].flatMap(([offset, types]) => [...types].map((type) => [offset, type] as const)),
       clockMs,
       previous,
+      reading,
     }
   }
 }
 
 const finite = (ms: number): number | undefined => (Number.isFinite(ms) ? ms : undefined)
 
-function openSource({ resume, decided, previous }: SourceState): Source {
+function openSource({ resume, decided, previous, reading }: SourceState): Source {
   const byOffset = new Map<number, Set<string>>()
   for (const [offset, type] of decided) byOffset.set(offset, (byOffset.get(offset) ?? new Set()).add(type))
-  return { resume, decided: byOffset, previous, awaiting: [] }
+  return { resume, decided: byOffset, previous, reading, awaiting: [] }
 }
 
 function createScanOf({ patterns }: Catalog) {

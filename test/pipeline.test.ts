@@ -55,6 +55,24 @@ const piece = fc.oneof(
       ].join('\n'),
     ),
   fc.constantFrom('stdout', 'stderr').map((stream) => `${stamp(3)} ${stream} F ok`),
+  // journalctl -o short, -o export, docker compose, java.util.logging
+  fc
+    .nat(59)
+    .map(
+      (s) =>
+        `Nov 21 10:00:${String(s).padStart(2, '0')} web-1 app[12]: ${traceback.replaceAll('\n', `\n${' '.repeat(31)}`)}`,
+    ),
+  fc
+    .constantFrom(pool, `failed\n${traceback}`)
+    .map((text) => `__CURSOR=s=1;i=2\n__REALTIME_TIMESTAMP=1795255200000000\n_PID=12\nMESSAGE=${text}\nPRIORITY=3\n`),
+  fc.constantFrom('api-1', 'worker-1').map((name) =>
+    traceback
+      .split('\n')
+      .map((line) => `${name}  | ${line}`)
+      .join('\n'),
+  ),
+  fc.constant(`Nov 21, 2026 10:00:00 AM com.example.Orders place\nSEVERE: ${pool}`),
+  fc.constant(`${' '.repeat(40)}far in`),
   fc
     .constantFrom('stdout', 'stderr')
     .map((stream) =>

@@ -21,17 +21,39 @@ export type Matcher = Readonly<{
   line(line: DecodedLine, origin: Origin, position: { first: boolean }): { findings: Finding[]; matched: boolean }
 }>
 
-/** Behind the scan a Set sees single records; one Set of this size stays well inside RE2's memory. */
-const setPatternsMax = 400
+/** Behind the scan a Set sees single records; a Set of this size most often stays inside RE2's memory. */
+const setPatternsMax = 256
+
+type PatternSet = Readonly<{ match: (text: string) => readonly number[]; patterns: readonly CompiledPattern[] }>
+
+/** RE2 does not say how large a Set may be nor which pattern was too much: one that it refuses is halved. */
+function setsOf(patterns: readonly CompiledPattern[]): PatternSet[] {
+  if (patterns.length === 0) return []
+  if (patterns.length <= setPatternsMax) {
+    const set = compileSet(patterns)
+    if (set) return [{ match: (text) => set.match(text), patterns }]
+    const [only] = patterns
+    // Too large for a Set by itself: it is asked by itself.
+    if (only && patterns.length === 1)
+      return [{ match: (text) => (text.search(only.expression) < 0 ? [] : [0]), patterns }]
+  }
+  const middle = Math.ceil(patterns.length / 2)
+  return [...setsOf(patterns.slice(0, middle)), ...setsOf(patterns.slice(middle))]
+}
+
+function compileSet(patterns: readonly CompiledPattern[]): InstanceType<typeof RE2.Set> | undefined {
+  try {
+    return new RE2.Set(patterns.map(({ source }) => source))
+  } catch (error) {
+    if (error instanceof Error && error.message.includes('could not be compiled')) return undefined
+    throw error
+  }
+}
 
 export function createMatcher({ patterns, types }: Pick<Catalog, 'patterns' | 'types'>): Matcher {
-  const sets: { set: InstanceType<typeof RE2.Set>; patterns: readonly CompiledPattern[] }[] = []
-  for (let from = 0; from < patterns.length; from += setPatternsMax) {
-    const part = patterns.slice(from, from + setPatternsMax)
-    sets.push({ set: new RE2.Set(part.map(({ source }) => source)), patterns: part })
-  }
+  const sets = setsOf(patterns)
   const candidates = (text: string): CompiledPattern[] =>
-    sets.flatMap((part) => part.set.match(text).flatMap((index) => part.patterns[index] ?? []))
+    sets.flatMap((part) => part.match(text).flatMap((index) => part.patterns[index] ?? []))
   const rank = specificity(types)
 
   return {
@@ -85,7 +107,7 @@ export function matchPattern(
     const found = expression.exec(text)
     if (!found) return undefined
     if (doubt(pattern, decoded, found.index) === undefined)
-      return pattern.unless?.test(text) ? undefined : finding(pattern, found)
+      return pattern.unless?.test(text) ? undefined : findingOf(pattern, found)
     if (found[0] === '') expression.lastIndex++
   }
   return undefined
@@ -108,7 +130,7 @@ export function doubt(
   return reason && `its line is ${reason}`
 }
 
-function finding(pattern: CompiledPattern, found: RegExpExecArray): Finding {
+function findingOf(pattern: CompiledPattern, found: RegExpExecArray): Finding {
   const captures: Record<string, string> = {}
   for (const name of pattern.captures) {
     const value: string | undefined = found.groups?.[name]

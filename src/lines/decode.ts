@@ -1,6 +1,7 @@
+import { isJournalExport, journalExport } from './journal.js'
 import type { LogRecord } from './record.js'
 import { findStamp, parseTime, type Hints } from './timestamp.js'
-import { stripColour, unwrap } from './unwrap.js'
+import { stripColour, unwrap, type Unwrapped } from './unwrap.js'
 
 /** A record as its program meant it: wrappers off, escapes undone, colours and secrets out. */
 export type Decoded = Readonly<{
@@ -38,10 +39,10 @@ const keyNames: Readonly<Record<string, string>> = {
   hostname: 'host',
   host: 'host',
 }
-const timeFields = ['time', 'timestamp', '@timestamp', 'ts', 't', 'asctime', 'datetime', 'date']
-const levelFields = ['level', 'levelname', 'severity', 'lvl', 'log.level', 'loglevel']
+const timeFields = ['time', 'timestamp', '@timestamp', 'ts', 't', 'asctime', 'datetime', 'date', '@t']
+const levelFields = ['level', 'levelname', 'severity', 'lvl', 'log.level', 'loglevel', '@l']
 const serviceFields = ['service', 'service_name', 'service.name', 'app', 'application']
-const messageFields = ['message', 'msg', 'event', 'body', '@message']
+const messageFields = ['message', 'msg', 'event', 'body', '@message', 'log', '@m', '@mt']
 /** Fields that hold what went wrong: each is a text of its own, on lines of its own. */
 const errorFields = [
   'err',
@@ -56,13 +57,20 @@ const errorFields = [
   'detail',
   'reason',
   'cause',
+  'errorMessage',
+  'stackTrace',
+  'error.message',
+  'error.stack_trace',
+  'exception.stacktrace',
+  '@x',
 ]
 
 const levelWord =
-  /(?:^|[\s[(<|/:.-])(TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|ERR|CRITICAL|CRIT|FATAL|PANIC|EMERG|ALERT|SEVERE|LOG)(?=[\s\]):|>,/-]|$)|[[(](trace|debug|info|notice|warn|warning|error|err|crit|critical|fatal|emerg|alert)[\])]|\b(?:level|lvl|severity)="?(\w+)|^([IWEF])\d{4} /
+  /(?:^|[\s[(<|/:.-])(TRACE|TRC|DEBUG|DBG|INFO|INF|NOTICE|WARN|WRN|WARNING|ERROR|ERR|CRITICAL|CRIT|FATAL|FTL|PANIC|EMERG|ALERT|SEVERE|LOG)(?=[\s\]):|>,/-]|$)|[[(](?:[\w-]+:)?([Tt]race|[Dd]ebug|[Ii]nfo|[Nn]otice|Note|[Ww]arn|[Ww]arning|[Ee]rror|err|crit|[Cc]ritical|[Ff]atal|emerg|alert)[ \])]|\b(?:level|lvl|severity)="?(\w+)|^([IWEF])\d{4} |^(FINE|FINER|FINEST|CONFIG): /
 const levelNames: Readonly<Record<string, Level>> = {
   trace: 'trace', verbose: 'trace', silly: 'trace', debug: 'debug', d: 'debug', info: 'info', information: 'info',
-  notice: 'info', log: 'info', i: 'info', informational: 'info', warn: 'warn', warning: 'warn', w: 'warn',
+  notice: 'info', note: 'info', inf: 'info', config: 'info', wrn: 'warn', dbg: 'debug', fine: 'debug', finer: 'trace',
+  finest: 'trace', trc: 'trace', ftl: 'fatal', log: 'info', i: 'info', informational: 'info', warn: 'warn', warning: 'warn', w: 'warn',
   error: 'error', err: 'error', e: 'error', severe: 'error', fatal: 'fatal', critical: 'fatal', crit: 'fatal',
   panic: 'fatal', emerg: 'fatal', emergency: 'fatal', alert: 'fatal', f: 'fatal', dpanic: 'fatal',
 } // prettier-ignore
@@ -80,47 +88,62 @@ type Part = {
 
 /** Decodes a framed record. */
 export function decodeRecord(record: LogRecord, options: DecodeOptions): Decoded {
-  const [first] = record.lines
-  const decoded = decodeLines(
-    record.lines.map(({ text }) => text),
-    options,
-  )
-  return inWrapper(decoded, first?.wrapper)
+  return decodeUnwrapped(record.lines, options)
 }
 
-type Wrapper = Pick<ReturnType<typeof unwrap>, 'timeMs' | 'service' | 'host'>
+/** Decodes a text that is one record whatever its lines look like, wrappers included. */
+export function decodeText(text: string, options: DecodeOptions): Decoded {
+  const lines: { text: string; wrapper: Unwrapped }[] = []
+  const unfinished = new Map<string, (typeof lines)[number]>()
+  for (const printed of text.replace(/\r$/, '').split(/\r?\n/)) {
+    const wrapper = unwrap(printed)
+    const begun = unfinished.get(wrapper.stream)
+    const line = begun ?? { text: '', wrapper }
+    line.text += wrapper.text
+    if (!begun) lines.push(line)
+    if (wrapper.partial) unfinished.set(wrapper.stream, line)
+    else unfinished.delete(wrapper.stream)
+  }
+  if (lines.length > 1 && lines.at(-1)?.text === '') lines.pop()
+  // What two streams printed at the same time stands apart, the first one first.
+  const streams = [...new Set(lines.map(({ wrapper }) => wrapper.stream))]
+  const apart = streams.flatMap((stream) => lines.filter(({ wrapper }) => wrapper.stream === stream))
+  return decodeUnwrapped(lines[0]?.wrapper.margin === undefined ? apart : lines, options)
+}
+
+type UnwrappedLine = Readonly<{ text: string; wrapper: Unwrapped }>
+
+function decodeUnwrapped(lines: readonly UnwrappedLine[], options: DecodeOptions): Decoded {
+  const [first] = lines
+  if (first && isJournalExport(first.text)) {
+    const entry = journalExport(lines.map(({ text }) => text))
+    // The fields of an entry are no lines of the message: it is looked at as a whole.
+    return { ...inWrapper(decodeLines(entry.text.split('\n'), options), entry, options.hints), oneObject: true }
+  }
+  return inWrapper(decodeLines(dedent(lines), options), first?.wrapper, options.hints)
+}
+
+/** `journalctl` puts the further lines of a message under its first one, with spaces in place of the line's head. */
+function dedent(lines: readonly UnwrappedLine[]): string[] {
+  const margin = ' '.repeat(lines[0]?.wrapper.margin ?? 0)
+  return lines.map(({ text }, index) =>
+    index > 0 && margin !== '' && text.startsWith(margin) ? text.slice(margin.length) : text,
+  )
+}
+
+type Wrapper = Pick<Unwrapped, 'time' | 'service' | 'host'>
 
 /** What the record does not say itself, its wrapper may. */
-function inWrapper(decoded: Decoded, wrapper: Wrapper | undefined): Decoded {
+function inWrapper(decoded: Decoded, wrapper: Wrapper | undefined, hints: Hints): Decoded {
   return {
     ...decoded,
-    timeMs: decoded.timeMs ?? wrapper?.timeMs,
+    timeMs: decoded.timeMs ?? parseTime(wrapper?.time, hints),
     service: decoded.service ?? wrapper?.service,
     keys: wrapper?.host === undefined ? decoded.keys : { host: wrapper.host, ...decoded.keys },
   }
 }
 
-/** Decodes a text that is one record whatever its lines look like, wrappers included. */
-export function decodeText(text: string, options: DecodeOptions): Decoded {
-  const lines: string[] = []
-  let partial = false
-  let wrapped: ReturnType<typeof unwrap> | undefined
-  for (const line of text.split(/\r?\n/)) {
-    const wrapper = unwrap(line, options.hints)
-    wrapped ??= wrapper
-    if (partial) lines.push((lines.pop() ?? '') + wrapper.text)
-    else lines.push(wrapper.text)
-    partial = wrapper.partial
-  }
-  if (lines.length > 1 && lines.at(-1) === '') lines.pop()
-  const decoded = decodeLines(lines, options)
-  return inWrapper(decoded, wrapped)
-}
-
-function decodeLines(
-  texts: readonly string[],
-  options: DecodeOptions,
-): Omit<Decoded, 'service'> & { service: string | undefined } {
+function decodeLines(texts: readonly string[], options: DecodeOptions): Decoded {
   // An error that was pretty-printed as JSON over several lines is one object.
   const oneObject = texts[0]?.startsWith('{') === true && decodeJson(texts[0], options) === undefined
   const whole = oneObject ? decodeJson(texts.join('\n'), options) : undefined
@@ -156,13 +179,23 @@ function decodeLine(raw: string, options: DecodeOptions): Part {
   if (json) return json
   const stamp = findStamp(text, options.hints)
   const logfmt = decodeLogfmt(text, stamp?.end ?? 0, options)
-  return { text, timeMs: stamp?.ms, level: levelOf(text), ...logfmt }
+  return { text: inLines(text), timeMs: stamp?.ms, level: levelOf(text), ...logfmt }
+}
+
+const winstonSimple = /^((?:error|warn|info|http|verbose|debug|silly): .*) (\{".*\})$/s
+
+/** AWS Lambda joins the lines of one message by carriage returns; winston's simple format puts fields behind a message as JSON. */
+function inLines(text: string): string {
+  const printed = text.includes('\r') ? text.replaceAll(/\r\n?/g, '\n') : text
+  return printed.endsWith('}') ? printed.replace(winstonSimple, '$1\n$2') : printed
 }
 
 /** The level a plain line names near its front. */
 function levelOf(text: string): Level | undefined {
-  const found = levelWord.exec(text.length > levelCharactersMax ? text.slice(0, levelCharactersMax) : text)
-  const name = found?.[1] ?? found?.[2] ?? found?.[3] ?? found?.[4]
+  // A word that the cut goes through is none.
+  const front = text.length > levelCharactersMax ? text.slice(0, levelCharactersMax).replace(/\S+$/, '') : text
+  const found = levelWord.exec(front)
+  const name = found?.slice(1).find((word) => word !== undefined)
   return name === undefined ? undefined : levelNames[name.toLowerCase()]
 }
 
@@ -172,28 +205,54 @@ function levelOfField(value: unknown): Level | undefined {
   return typeof value === 'number' && value >= 10 && value <= 60 ? levels[Math.floor(value / 10) - 1] : undefined
 }
 
+/** JSON inside JSON inside JSON is taken apart, and no more. */
+const nestingMax = 3
+
 /**
  * A JSON record becomes: its message; what its error fields say, each on lines of its own; every other field as
  * `key=value`. The seams (line break, `=`, `: `) are none that an atom can span, so no match needs bytes that stand apart in the raw line.
  */
-function decodeJson(text: string, options: DecodeOptions): Part | undefined {
-  let parsed: unknown
+function decodeJson(text: string, options: DecodeOptions, depth = 1): Part | undefined {
+  const fields = parseObject(text)
+  if (!fields) return undefined
+  const pick = (names: readonly string[]): unknown => fields[names.find((name) => fields[name] !== undefined) ?? '']
+  const message = messageFields.map((name) => fields[name]).find((value) => typeof value === 'string')
+  // A shipper's object around a program's: what the program says about itself is truer.
+  const inner = message?.startsWith('{') && depth < nestingMax ? decodeJson(message, options, depth + 1) : undefined
+  const plain = (value: string): string => (inner && value === message ? inner.text : nested(value, options, depth))
+  const service = inner?.service ?? pick(serviceFields) ?? fieldIn(fields, 'kubernetes', 'container_name')
+  return {
+    text: stripColour(isLogRecord(fields) ? fieldLines(fields, plain) : [text, ...innerTexts(fields)].join('\n')),
+    timeMs:
+      inner?.timeMs ??
+      parseTime(pick(timeFields), options.hints) ??
+      (message === undefined ? undefined : findStamp(message, options.hints)?.ms),
+    level:
+      inner?.level ??
+      levelOfField(pick(levelFields) ?? fieldIn(fields, 'log', 'level')) ??
+      (message === undefined ? undefined : levelOf(message)),
+    service: typeof service === 'string' ? service : undefined,
+    keys: { ...keysOf(fields), ...inner?.keys },
+  }
+}
+
+function parseObject(text: string): Record<string, unknown> | undefined {
   try {
-    parsed = JSON.parse(text)
+    const parsed: unknown = JSON.parse(text)
+    const isObject = typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)
+    return isObject ? (parsed as Record<string, unknown>) : undefined
   } catch {
     return undefined // Text that only begins like JSON, or was cut: it is matched as it stands.
   }
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return undefined
-  const fields = parsed as Record<string, unknown>
-  const pick = (names: readonly string[]): unknown => fields[names.find((name) => fields[name] !== undefined) ?? '']
-  const service = pick(serviceFields)
-  return {
-    text: stripColour(isLogRecord(fields) ? fieldLines(fields) : [text, ...innerTexts(fields)].join('\n')),
-    timeMs: parseTime(pick(timeFields), options.hints),
-    level: levelOfField(pick(levelFields)),
-    service: typeof service === 'string' ? service : undefined,
-    keys: keysOf(fields),
-  }
+}
+
+const nested = (text: string, options: DecodeOptions, depth: number): string =>
+  (text.startsWith('{') && depth < nestingMax ? decodeJson(text, options, depth + 1)?.text : undefined) ??
+  inLines(text)
+
+function fieldIn(fields: Record<string, unknown>, outer: string, name: string): unknown {
+  const value = fields[outer]
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined
 }
 
 /** JSON that is no log record (a response body, say) is matched as it stands. */
@@ -209,32 +268,49 @@ const innerTexts = (fields: Record<string, unknown>): string[] =>
     .map((name) => fields[name])
     .filter((value): value is string => typeof value === 'string' && /[\n"\\]/.test(value))
 
-function fieldLines(fields: Record<string, unknown>): string {
+function fieldLines(fields: Record<string, unknown>, plain: (text: string) => string): string {
   const messages: string[] = []
   const errors: string[] = []
   const others: string[] = []
   for (const [name, value] of Object.entries(fields)) {
     if (value === null || value === undefined || value === '') continue
-    if (messageFields.includes(name) && typeof value === 'string') messages.push(value)
-    else if (errorFields.includes(name)) errors.push(errorText(value))
+    if (messageFields.includes(name) && typeof value === 'string') messages.push(plain(value))
+    else if (errorFields.includes(name)) errors.push(typeof value === 'string' ? plain(value) : errorText(value))
     else if (!timeFields.includes(name))
       others.push(`${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
   }
   return [...messages, ...errors, ...others].join('\n')
 }
 
-/** An error as the libraries print it: a text, an object with `stack` or `type` and `message`, or anything else as JSON. */
+const kindNames = ['type', 'name', 'kind', 'class', 'exc_type', 'errorType']
+const sayingNames = ['message', 'msg', 'exc_value', 'errorMessage', 'value']
+const stackNames = ['stack', 'stack_trace', 'stackTrace', 'stacktrace', 'trace']
+
+/** An error as the libraries print it: a text, an object with a stack or a kind and a message, a list of these, or anything else as JSON. */
 function errorText(value: unknown): string {
   if (typeof value === 'string') return value
+  if (Array.isArray(value)) return value.map(errorText).join('\n')
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)
-  const { stack, type, name, message, ...rest } = value as Record<string, unknown>
-  const kind = [type, name].find((each): each is string => typeof each === 'string' && each !== '')
-  if (typeof stack !== 'string' && typeof message !== 'string') return JSON.stringify(value)
-  const head = typeof stack === 'string' ? stack : kind === undefined ? message : `${kind}: ${String(message)}`
-  const more = Object.keys(rest).length > 0 ? `\n${JSON.stringify(rest)}` : ''
-  const said =
-    typeof stack === 'string' && typeof message === 'string' && !stack.includes(message) ? `\n${message}` : ''
-  return head + said + more
+  const rest = { ...(value as Record<string, unknown>) }
+  const take = (names: readonly string[]): string | undefined => {
+    const name = names.find((each) => typeof rest[each] === 'string' && rest[each] !== '')
+    if (name === undefined) return undefined
+    const text = rest[name] as string
+    delete rest[name]
+    return text
+  }
+  const stackName = stackNames.find((name) => Array.isArray(rest[name]))
+  const frames = stackName === undefined ? undefined : errorText(rest[stackName])
+  if (stackName !== undefined) delete rest[stackName]
+  const stack = take(stackNames) ?? frames
+  const message = take(sayingNames)
+  if (stack === undefined && message === undefined) return JSON.stringify(value)
+  const kind = take(kindNames)
+  take(['name'])
+  const head = kind === undefined ? message : `${kind}: ${message}`
+  const said = message !== undefined && stack?.includes(message) ? undefined : message && (stack ? message : head)
+  const more = Object.keys(rest).length > 0 ? JSON.stringify(rest) : undefined
+  return [stack, said, more].filter((text) => text !== undefined && text !== '').join('\n')
 }
 
 function keysOf(fields: Record<string, unknown>): Record<string, string> {
@@ -260,7 +336,11 @@ function decodeLogfmt(text: string, from: number, options: DecodeOptions): Part 
     fields[name] ??= value.startsWith('"') ? unquote(value) : value
   const pick = (names: readonly string[]): unknown => fields[names.find((name) => fields[name] !== undefined) ?? '']
   const service = pick(serviceFields)
-  const part: Part = { text: fieldLines(fields), level: levelOfField(pick(levelFields)), keys: keysOf(fields) }
+  const part: Part = {
+    text: fieldLines(fields, (value) => nested(value, options, 1)),
+    level: levelOfField(pick(levelFields)),
+    keys: keysOf(fields),
+  }
   const timeMs = parseTime(pick(timeFields), options.hints)
   if (timeMs !== undefined) part.timeMs = timeMs
   if (typeof service === 'string') part.service = service

@@ -6,11 +6,13 @@ import { levels, type DecodedLine } from './decode.js'
  * Decided by the line in which a match begins, so that nothing waits for the rest of a record.
  */
 
+// Every expression here is linear in a line's length: anchored, or begun by a literal, with no two repeats side by side over the same characters.
+
 /** What a rule sees: the printed line around the match, where in it the match begins, and the whole decoded line. */
 type Place = Readonly<{ printed: string; at: number; line: DecodedLine; field: string | undefined }>
 
 const testRun =
-  /^\s*(?:[|>│]\s*)?(?:[✓✔√✗✘✕×❯](?! \[ERROR\])|(?:not )?ok \d+\b|=== (?:RUN|PAUSE|CONT|NAME)\b|--- (?:PASS|FAIL|SKIP):|(?:PASS|FAIL) +\S+\.(?:test|spec)\.)|\bPASSED\b|^(?:FAILED|ERROR|SKIPPED|XFAIL) \S+\.py::|\S+\.py::\w+\S* (?:FAILED|SKIPPED|XFAIL)|^test_?\w* \([\w.]+\)(?: \.\.\.|$)|\.(?:test|spec)\.[cm]?[jt]sx? > /
+  /^\s*(?:[|>│]\s*)?(?:[✓✔√✗✘✕×❯](?! \[ERROR\])|(?:not )?ok \d+\b|=== (?:RUN|PAUSE|CONT|NAME)\b|--- (?:PASS|FAIL|SKIP):|(?:PASS|FAIL) +\S+\.(?:test|spec)\.)|\bPASSED\b|^(?:FAILED|ERROR|SKIPPED|XFAIL) \S+\.py::|\.py::\S+ (?:FAILED|SKIPPED|XFAIL)|^test_?\w* \([\w.]+\)(?: \.\.\.|$)|\.(?:test|spec)\.[cm]?[jt]sx? > /
 
 const chatBefore =
   /\brole["']?[=:] ?["']?(?:user|assistant|system)\b|\b(?:[Uu]ser|[Cc]hat|[Aa]ssistant|[Cc]ustomer)(?: message| said| asks?| asked| wrote| replied|: ")|^(?:user|human|assistant): |\b(?:how (?:do|can|to) (?:I|we|you|fix|solve)|what does)\b/

@@ -1,5 +1,6 @@
 import type { Hints } from './timestamp.js'
 import { findStamp } from './timestamp.js'
+import { isJournalExport } from './journal.js'
 import { unwrap, type Unwrapped } from './unwrap.js'
 
 /**
@@ -14,6 +15,8 @@ export const lineBytesMax = 65_536
 export const recordBytesMax = 1_048_576
 /** How far before a line its record's head is looked for. */
 const lookBackBytesMax = 65_536
+/** No head of a syslog line is narrower: a month, a day, a time. */
+const marginMin = 16
 /** A record of one stream ends when so many lines of others have followed its last one. */
 const strangerLinesMax = 64
 
@@ -40,6 +43,9 @@ const logfmtHead = /^(?:[a-z_]\w*=(?:"[^"]*"|\S*) ){0,3}(?:level|lvl|ts|time|msg
 const follow =
   /^(?:Caused by: |Suppressed: |\.\.\. \d+ more|During handling of the above exception|The above exception was the direct cause|goroutine \d+ |created by |exit status \d|\[SQL: |\[parameters: |\(Background on this error at|\[signal SIG|note: run with |note: |at [\w$.<>]+[ (]|[}\])]+[;,]?\s*$|Troubleshooting URL: |\^+$)/
 const traceback = /^(?:Traceback \(most recent call last\):|Exception Group Traceback)/
+const javaHead = /^[A-Z][a-z]{2} \d{1,2}, \d{4} \d{1,2}:\d{2}:\d{2}[ \u202f][AP]M /
+const javaLevel = /^(?:SEVERE|WARNING|INFO|CONFIG|FINE|FINER|FINEST): /
+const journalField = /^(?:_[A-Z_0-9]+|MESSAGE|PRIORITY|SYSLOG_[A-Z]+)=/
 const chained = /^(?:During handling of the above exception|The above exception was the direct cause)/
 const exceptionLine = /^(?:Uncaught )?[\w.$]*(?:Error|Exception)\b/
 const blockHeader = /\b\d+ validation errors? for |^goroutine \d+ /
@@ -53,6 +59,7 @@ export function classify(text: string, hints: Hints): Kind {
   if (jsonHead.test(text)) return 'head'
   if (findStamp(text, hints)) return 'stamped'
   if (follow.test(text)) return 'follow'
+  if (journalField.test(text)) return isJournalExport(text) ? 'stamped' : 'follow'
   return levelHead.test(text) || logfmtHead.test(text) ? 'head' : 'plain'
 }
 
@@ -67,7 +74,7 @@ function beginJoining(line: Line): Joining {
 
 function advance(joining: Joining, { kind, text }: Line): void {
   if (kind === 'plain') joining.frames = false
-  if (kind === 'traceback' || (kind === 'indented' && text.trimStart().startsWith('File "'))) joining.frames = true
+  if (kind === 'traceback' || text.includes('  File "')) joining.frames = true
   if (blockHeader.test(text)) joining.block = true
   if (kind !== 'blank') joining.chained = chained.test(text)
   joining.last = kind
@@ -154,13 +161,37 @@ export function createFramer({ bytes, base, ending, hints, decidedTo }: Window):
     return physical
   }
 
+  /**
+   * `journalctl` indents the further lines of a message by the width of its first one's head: they belong to that one's stream, though
+   * they do not say so.
+   */
+  function streamAbove(start: number, indent: number): Pick<Unwrapped, 'stream'> | undefined {
+    const floor = Math.max(base, start - lookBackBytesMax)
+    for (let at = start; at > floor;) {
+      at = lineStart(at - 1)
+      if (indentation(at) >= marginMin) continue
+      const margin = physicalAt(at)?.wrapper.margin
+      return margin !== undefined && indent >= margin ? physicalAt(at)?.wrapper : undefined
+    }
+    return undefined
+  }
+
+  function indentation(start: number): number {
+    let at = start - base
+    while (bytes[at] === 0x20) at++
+    return at - (start - base)
+  }
+
   function read(start: number, end: number): Physical {
     let textEnd = end - base
     while (textEnd > start - base && (bytes[textEnd - 1] === 10 || bytes[textEnd - 1] === 13)) textEnd--
     const keptEnd = Math.min(textEnd, start - base + lineBytesMax)
     // NUL bytes are what a crash leaves of a block that was never written; they are no part of any text.
     const text = bytes.toString('utf8', start - base, keptEnd).replaceAll('\u0000', '')
-    return { start, end, wrapper: unwrap(text, hints), cut: keptEnd < textEnd }
+    const wrapper = unwrap(text)
+    const indent = wrapper.stream === '' ? indentation(start) : 0
+    const above = indent >= marginMin ? streamAbove(start, indent) : undefined
+    return { start, end, wrapper: above ? { ...wrapper, stream: above.stream } : wrapper, cut: keptEnd < textEnd }
   }
 
   /** The physical lines of the same stream before `start`, newest first, as far as a head can lie. */
@@ -189,7 +220,12 @@ export function createFramer({ bytes, base, ending, hints, decidedTo }: Window):
   }
 
   /** Every line is asked more than once: by itself, and as the neighbour of others. */
-  const kindOf = (physical: Physical): Kind => (physical.kind ??= classify(physical.wrapper.text, hints))
+  function kindOf(physical: Physical): Kind {
+    const { start, wrapper } = physical
+    // java.util.logging prints its level on a line of its own, under the time.
+    const above = javaLevel.test(wrapper.text) && start > base ? physicalAt(lineStart(start - 1)) : undefined
+    return (physical.kind ??= above && javaHead.test(above.wrapper.text) ? 'follow' : classify(wrapper.text, hints))
+  }
 
   const isHead = (physical: Physical): boolean => ['stamped', 'head'].includes(kindOf(physical))
 

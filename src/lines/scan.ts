@@ -28,6 +28,9 @@ const tornText = [
   '#01',
   '#02',
   '#03',
+  // The journal as JSON: a message of bytes.
+  '"MESSAGE":[',
+  '"MESSAGE" : [',
 ]
 /** Docker's json-file: a piece of a line has no line break at the end of its `log`. */
 const dockerTail = '","stream":"std'

@@ -29,6 +29,8 @@ const shapes = [
   String.raw`(?<day>\d{2})/(?<name>${monthName})/(?<year>\d{4}):${clock}${zone}`,
   // ctime, Apache's error log: Sat Nov 21 10:00:00.123 2026
   String.raw`(?<name>${monthName}) +(?<day>\d{1,2}) ${clock} (?<year>\d{4})`,
+  // java.util.logging: Nov 21, 2026 10:00:00 AM
+  String.raw`(?<name>${monthName}) +(?<day>\d{1,2}), (?<year>\d{4}),? ${clock}(?: |\u202f)(?<half>AM|PM)`,
   // RFC 3164: Nov 21 10:00:00
   String.raw`(?<name>${monthName}) +(?<day>\d{1,2}) ${clock}${zone}`,
   // klog: I1121 10:00:00.000000
@@ -79,17 +81,13 @@ function fromGroups(groups: Record<string, string | undefined>, hints: Hints): n
   const month = groups['name'] ? months.indexOf(groups['name'].toLowerCase()) / 3 : Number(groups['month']) - 1
   const day = Number(groups['day'])
   if (month < 0 || month > 11 || day < 1 || day > 31) return undefined
+  const hour =
+    groups['half'] === undefined
+      ? Number(groups['hour'])
+      : (Number(groups['hour']) % 12) + (groups['half'] === 'PM' ? 12 : 0)
   const millisecond = Number((groups['fraction'] ?? '').padEnd(3, '0').slice(0, 3))
   const wall = (year: number): number =>
-    Date.UTC(
-      year,
-      month,
-      day,
-      Number(groups['hour']),
-      Number(groups['minute']),
-      Number(groups['second']),
-      millisecond,
-    )
+    Date.UTC(year, month, day, hour, Number(groups['minute']), Number(groups['second']), millisecond)
   const isInMonth = (year: number): boolean => new Date(Date.UTC(year, month, day)).getUTCDate() === day
   const offset = zoneOffsetMs(groups['zone'])
   const toUtc = (ms: number): number => (offset === undefined ? ms + hints.toUtcMs(ms) : ms - offset)
@@ -111,11 +109,20 @@ function zoneOffsetMs(text: string | undefined): number | undefined {
 }
 
 /**
- * The zone rule for wall-clock times. In the repeated hour of autumn the earlier reading is taken.
+ * What to add to a wall-clock reading, taken as UTC, to get UTC.
+ * @param before the time of the record before; asked only in the hour that autumn repeats
+ */
+export type ZoneRule = (wallMs: number, before?: () => number | undefined) => number
+
+/** Records of several threads are a little out of order; a repeated hour goes back by much more. */
+const disorderMsMax = 60_000
+
+/**
+ * The zone rule for wall-clock times. In the hour that autumn repeats, the reading is the first one that is not before the record before.
  * @param timeZone an IANA name such as `Europe/Berlin`
  * @throws {RangeError} when the zone is not known
  */
-export function zoneRule(timeZone: string): (wallMs: number) => number {
+export function zoneRule(timeZone: string): ZoneRule {
   if (timeZone === 'UTC') return () => 0
   const format = new Intl.DateTimeFormat('en-US', {
     timeZone,
@@ -139,11 +146,28 @@ export function zoneRule(timeZone: string): (wallMs: number) => number {
     )
     return wall - Math.floor(utcMs / 1000) * 1000
   }
-  return (wallMs) => {
-    const offsets = [offsetAt(wallMs - dayMs), offsetAt(wallMs + dayMs)]
-    const readings = offsets.map((offset) => wallMs - offset).toSorted((a, b) => a - b)
+  /** The offsets a day before and a day after, the earlier reading first: asked for each line, and the same for a whole day. */
+  let known: { day: number; offsets: readonly number[] } = { day: NaN, offsets: [] }
+  const offsetsAround = (wallMs: number): readonly number[] => {
+    const day = Math.floor(wallMs / dayMs)
+    if (known.day !== day) {
+      const around = [offsetAt((day - 1) * dayMs), offsetAt((day + 2) * dayMs)]
+      known = { day, offsets: [...new Set(around)].toSorted((a, b) => b - a) }
+    }
+    return known.offsets
+  }
+  return (wallMs, before) => {
+    const offsets = offsetsAround(wallMs)
+    const [first = 0] = offsets
+    if (offsets.length === 1) return -first
+    const readings = offsets.filter((offset) => offsetAt(wallMs - offset) === offset)
     // None fits in the hour that spring leaves out: then the rule before the change is read on.
-    const utcMs = readings.find((ms) => ms + offsetAt(ms) === wallMs)
-    return (utcMs ?? wallMs - (offsets[0] ?? 0)) - wallMs
+    if (readings.length === 0) return -Math.min(...offsets)
+    const notBeforeMs = readings.length === 1 ? undefined : before?.()
+    const fitting =
+      notBeforeMs === undefined
+        ? readings[0]
+        : readings.find((offset) => wallMs - offset >= notBeforeMs - disorderMsMax)
+    return -(fitting ?? readings.at(-1) ?? first)
   }
 }

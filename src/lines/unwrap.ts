@@ -1,4 +1,4 @@
-import { findStamp, parseTime, type Hints } from './timestamp.js'
+import { journalJson } from './journal.js'
 
 /**
  * The outer layer of a physical line: what a container engine or a syslog daemon put around what the program printed.
@@ -8,10 +8,12 @@ export type Unwrapped = Readonly<{
   stream: string
   text: string
   partial: boolean
-  /** The wrapper's own time, used when the text has none. */
-  timeMs?: number | undefined
+  /** The wrapper's own time as it is printed, used when the text has none. */
+  time?: string | undefined
   service?: string | undefined
   host?: string | undefined
+  /** How wide the wrapper's head was printed: a message's further lines may be indented by as much. */
+  margin?: number | undefined
 }>
 
 // https://github.com/kubernetes/design-proposals-archive/blob/main/node/kubelet-cri-logging.md
@@ -22,7 +24,9 @@ const rfc5424 =
 // RFC 3164 as daemons write it to files: TIME HOST TAG[PID]: MSG. With rsyslog's ISO time a process id (or the kernel) is
 // asked for, because "TIME LEVEL LOGGER: text" of an application looks the same otherwise.
 const rfc3164 =
-  /^(?:<\d{1,3}>)?(?:((?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]\d \d{2}:\d{2}:\d{2}) ([\w.:-]+) ([A-Za-z_][\w./()-]{0,63})(?:\[(\d+)\])?|(\d{4}-\d{2}-\d{2}T[\d:.]+(?:Z|[+-]\d{2}:\d{2})) ([\w.:-]+) (?:([A-Za-z_][\w./()-]{0,63})\[(\d+)\]|(kernel))): ?/
+  /^(?:<\d{1,3}>)?(?:((?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]\d \d{2}:\d{2}:\d{2}(?:\.\d{1,6})?) ([\w.:-]+) ([A-Za-z_][\w./()-]{0,63})(?:\[(\d+)\])?|(\d{4}-\d{2}-\d{2}T[\d:.]+(?:Z|[+-]\d{2}:?\d{2})) ([\w.:-]+) (?:([A-Za-z_][\w./()-]{0,63})\[(\d+)\]|(kernel))): ?/
+// `docker compose logs` and pm2: NAME-1  | TEXT, 0|NAME  | TEXT
+const prefixed = /^(?:([a-z][\w.-]*[-_]\d+) +\| |\d+\|([\w.-]+) +\| )/
 // rsyslog writes control characters inside a message as #ooo (octal)
 const rsyslogEscape = /#(0[0-3][0-7])/g
 
@@ -34,26 +38,27 @@ const layersMax = 3
 export const stripColour = (text: string): string => (/[\u001b\\]/.test(text) ? text.replaceAll(colour, '') : text)
 
 /** Takes one physical line apart. Never fails: a line that no wrapper explains is its own text. */
-export function unwrap(line: string, hints: Hints): Unwrapped {
-  let unwrapped = takeOff(line, hints)
+export function unwrap(line: string): Unwrapped {
+  let unwrapped = takeOff(line)
   // A runtime may log what another engine's file holds: each layer has its own stream, and the inner time is the truer one.
   for (let layers = 1; layers < layersMax && unwrapped.text.startsWith('{"log":') && !unwrapped.partial; layers++) {
-    const inner = takeOff(unwrapped.text, hints)
+    const inner = takeOff(unwrapped.text)
     if (inner.text === unwrapped.text) break
     unwrapped = {
       ...unwrapped,
       ...inner,
       stream: `${unwrapped.stream} ${inner.stream}`,
-      timeMs: inner.timeMs ?? unwrapped.timeMs,
+      time: inner.time ?? unwrapped.time,
     }
   }
   const text = stripColour(unwrapped.text)
   return text === unwrapped.text ? unwrapped : { ...unwrapped, text }
 }
 
-function takeOff(line: string, hints: Hints): Unwrapped {
+function takeOff(line: string): Unwrapped {
   const first = line.charCodeAt(0)
-  if (first === 0x7b /* { */ && line.startsWith('{"log":')) return unwrapDocker(line, hints) ?? bare(line)
+  if (first === 0x7b /* { */)
+    return (line.startsWith('{"log":') ? unwrapDocker(line) : unwrapJournal(line)) ?? bare(line)
   const isDigit = first >= 0x30 && first <= 0x39
   if (isDigit) {
     const found = cri.exec(line)
@@ -62,14 +67,14 @@ function takeOff(line: string, hints: Hints): Unwrapped {
         stream: found[2] ?? '',
         text: line.slice(found[0].length),
         partial: found[3] === 'P',
-        timeMs: parseTime(found[1], hints),
+        time: found[1],
       }
   }
   if (first === 0x3c /* < */) {
     const found = rfc5424.exec(line)
     if (found) {
       const [whole, time, host, service, process] = found
-      return syslog({ whole, time, host, service, process }, line, hints)
+      return syslog({ whole, time, host, service, process }, line)
     }
   }
   if (isDigit || first === 0x3c || (first >= 0x41 && first <= 0x53)) {
@@ -82,10 +87,20 @@ function takeOff(line: string, hints: Hints): Unwrapped {
         service: tag ?? isoTag ?? kernel,
         process: pid ?? isoPid,
       }
-      return syslog({ whole, ...header }, line, hints)
+      return syslog({ whole, ...header }, line)
     }
   }
-  return bare(line)
+  const found = prefixed.exec(line)
+  if (!found) return bare(line)
+  const service = found[1]?.replace(/[-_]\d+$/, '') ?? found[2]
+  return { stream: found[1] ?? found[2] ?? '', text: line.slice(found[0].length), partial: false, service }
+}
+
+function unwrapJournal(line: string): Unwrapped | undefined {
+  const entry = journalJson(line)
+  if (!entry) return undefined
+  const { text, time, service, host, process } = entry
+  return { stream: `${host} ${service} ${process ?? ''}`, text, partial: false, time, service, host }
 }
 
 const bare = (text: string): Unwrapped => ({ stream: '', text, partial: false })
@@ -98,7 +113,7 @@ type SyslogHeader = {
   process: string | undefined
 }
 
-function syslog({ whole, time, host, service, process }: SyslogHeader, line: string, hints: Hints): Unwrapped {
+function syslog({ whole, time, host, service, process }: SyslogHeader, line: string): Unwrapped {
   const known = (value: string | undefined): string | undefined => (value === '-' ? undefined : value)
   return {
     stream: `${host} ${service} ${process ?? ''}`,
@@ -106,14 +121,15 @@ function syslog({ whole, time, host, service, process }: SyslogHeader, line: str
       .slice(whole.length)
       .replaceAll(rsyslogEscape, (_, octal: string) => String.fromCharCode(parseInt(octal, 8))),
     partial: false,
-    timeMs: time === undefined ? undefined : findStamp(time, hints)?.ms,
+    time,
+    margin: whole.length,
     service: known(service),
     host: known(host),
   }
 }
 
 /** Docker's json-file: a line cut at 16 KiB has no line break at the end of its `log`. */
-function unwrapDocker(line: string, hints: Hints): Unwrapped | undefined {
+function unwrapDocker(line: string): Unwrapped | undefined {
   let entry: unknown
   try {
     entry = JSON.parse(line)
@@ -127,6 +143,6 @@ function unwrapDocker(line: string, hints: Hints): Unwrapped | undefined {
     stream: stream ?? '',
     text: complete ? log.slice(0, log.endsWith('\r\n') ? -2 : -1) : log,
     partial: !complete,
-    timeMs: parseTime(time, hints),
+    time: typeof time === 'string' ? time : undefined,
   }
 }

@@ -1,4 +1,4 @@
-import { createFramer, recordBytesMax, type Ending, type Line, type LogRecord } from './record.js'
+import { createFramer, lineBytesMax, recordBytesMax, type Ending, type Line, type LogRecord } from './record.js'
 import type { Scan } from './scan.js'
 import type { Hints } from './timestamp.js'
 
@@ -153,6 +153,16 @@ export function linesBefore(batch: Batch, offset: number): string[] {
   const lines = text.split('\n')
   // The first is whole only where the source begins.
   return evidence(from === 0 ? lines.slice(0, -1) : lines.slice(1, -1)).slice(-evidenceLinesMax)
+}
+
+/** The whole lines that begin at or after `from` and end at or before `to`, as far as the batch holds them. */
+export function* linesBetween({ bytes, base }: Batch, from: number, to: number): Generator<string> {
+  for (let start = Math.max(0, from - base); start < to - base;) {
+    const lineBreak = bytes.indexOf(10, start)
+    if (lineBreak < 0 || lineBreak >= to - base) return
+    yield bytes.toString('utf8', start, Math.min(lineBreak, start + lineBytesMax))
+    start = lineBreak + 1
+  }
 }
 
 /** Up to five whole lines from `offset` on, as far as they have come; undefined while more may come. */

@@ -373,11 +373,11 @@ describe('the bundled catalogue', () => {
 
   test('has for every example of every pattern the values that its message names', () => {
     const plainly = { hints: { toUtcMs: () => 0, arrivalMs: 0 }, redact: (text: string) => text }
-    const unfilled = catalog.patterns.flatMap((pattern) => {
-      const names = [...(pattern.message ?? '').matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name)
-      return (pattern.examples?.match ?? []).flatMap((text) => {
-        const captures = matchPattern(pattern, decodeText(text, plainly))?.captures ?? {}
-        return names.filter((name) => !captures[name]).map((name) => `${pattern.id}: {${name}} in ${text}`)
+    const unfilled = catalog.patterns.flatMap((each) => {
+      const names = [...(each.message ?? '').matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name)
+      return (each.examples?.match ?? []).flatMap((text) => {
+        const captures = matchPattern(each, decodeText(text, plainly))?.captures ?? {}
+        return names.filter((name) => !captures[name]).map((name) => `${each.id}: {${name}} in ${text}`)
       })
     })
 
