@@ -67,6 +67,7 @@ export function reportFailures(found: readonly FailureChange[], sources: ReportS
   return found.flatMap((change): Change[] => {
     const { failure } = change
     const { incidentId, changes } = sources.correlator.apply(change)
+    if (change.kind === 'moved') return changes.map((each) => reportIncident(each, sources))
     const explanation = explainFailure(failure, sources.catalog)
     const event: FailureEvent = { type: `failure_${change.kind}`, failure, incidentId, explanation }
     return [event, ...changes.map((each) => reportIncident(each, sources))]

@@ -22,7 +22,8 @@ export type KeyState = Readonly<{
   failure: Failure | undefined
 }>
 
-export type FailureChange = Readonly<{ kind: 'detected' | 'updated' | 'resolved'; failure: Failure }>
+/** `moved`: a late match began it earlier; not worth telling, but what belongs together depends on it. */
+export type FailureChange = Readonly<{ kind: 'detected' | 'updated' | 'moved' | 'resolved'; failure: Failure }>
 
 export type Recovery = Readonly<{ type: string; service: string; atMs: number }>
 
@@ -159,7 +160,7 @@ export function createDetector(options: DetectorOptions): Detector {
     }
     if (!isWorthTelling(counted)) {
       set(entry, counted)
-      return []
+      return counted.firstSeenMs < failure.firstSeenMs ? [{ kind: 'moved', failure: counted }] : []
     }
     return [{ kind: 'updated', failure: set(entry, tell(counted)) }]
   }

@@ -132,6 +132,8 @@ export type Framer = Readonly<{
   recordAround(offset: number): Found | undefined
   /** The first byte of the oldest record that may still grow: everything before is settled. */
   openFrom(): number
+  /** Where the oldest record begins that goes on behind `offset`: who stops there must come back for all of it. */
+  reachingOver(offset: number): number
   /** The line that begins at or after `offset`, undefined when it is not there whole. */
   lineFrom(offset: number): Line | undefined
   lineStart(offset: number): number
@@ -334,6 +336,21 @@ export function createFramer({ bytes, base, ending, hints, decidedTo }: Window):
     return open
   }
 
+  function reachingOver(offset: number): number {
+    let from = offset
+    const seen = new Set<string>()
+    let at = offset
+    for (let lines = 0; lines < strangerLinesMax && at > base; lines++) {
+      at = lineStart(at - 1)
+      const stream = physicalAt(at)?.wrapper.stream
+      if (stream === undefined || seen.has(stream)) continue
+      seen.add(stream)
+      const around = at >= decidedTo(stream) ? recordAround(at) : undefined
+      if (around && around.record.end > offset) from = Math.min(from, around.record.start)
+    }
+    return from
+  }
+
   function lineFrom(offset: number): Line | undefined {
     const lineBreak = offset === base ? -1 : bytes.indexOf(10, offset - base - 1)
     const physical = lineBreak < 0 && offset !== base ? undefined : physicalAt(base + lineBreak + 1)
@@ -343,6 +360,7 @@ export function createFramer({ bytes, base, ending, hints, decidedTo }: Window):
   return {
     recordAround,
     openFrom,
+    reachingOver,
     lineFrom,
     lineStart,
     streamAt: (start) => physicalAt(start)?.wrapper.stream,

@@ -96,7 +96,7 @@ export function* walk(
       break
     }
     decidedTo.set(stream, record.end)
-    at = stream === '' ? record.end : lineEnd
+    at = isUnbroken(record) ? record.end : lineEnd
     const inLine = at > base && at < windowEnd && bytes[at - base - 1] !== 10
     if (!inLine) continue
     // The record ended inside a line too long to keep: its rest is passed over.
@@ -113,10 +113,15 @@ export function* walk(
   }
   if (stoppedAt === Infinity && ending !== 'end' && windowEnd - lastLine > recordBytesMax)
     return { position: windowEnd, skipping: true, decidedTo: {} }
-  const position = Math.min(framer.openFrom(), stoppedAt)
+  const open = framer.openFrom()
+  const position = stoppedAt === Infinity ? open : Math.min(open, framer.reachingOver(stoppedAt))
   const ahead = [...decidedTo].filter(([, offset]) => offset > position)
   return { position, skipping: false, decidedTo: Object.fromEntries(ahead) }
 }
+
+/** No line of another stream stands between its lines. */
+const isUnbroken = ({ stream, start, end, lines }: LogRecord): boolean =>
+  stream === '' && lines.reduce((sum, line) => sum + line.end - line.start, 0) === end - start
 
 /** The offset behind the next line break, or -1. */
 function endOfLine(bytes: Buffer, from: number): number {
