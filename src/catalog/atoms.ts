@@ -6,6 +6,8 @@ import type { Regex } from './regex.js'
  * The idea is RE2's FilteredRE2 (re2/prefilter.cc).
  */
 export const atomBytesMin = 4
+/** A shorter atom stands in many healthy lines. */
+export const atomBytesGood = 6
 /** Longer literals find nothing more and make the scan's automaton larger. */
 const atomBytesMax = 32
 const exactStringsMax = 16

@@ -1,6 +1,6 @@
-import RE2 from 're2'
 import { levels, type Decoded, type DecodedLine } from '../lines/decode.js'
 import { hearsay } from '../lines/hearsay.js'
+import { createAtomIndex } from './atom-index.js'
 import type { Catalog, CompiledPattern } from './compile.js'
 
 /** One pattern's match in a record: what kind of failure the record shows, and what it says about it. */
@@ -21,39 +21,8 @@ export type Matcher = Readonly<{
   line(line: DecodedLine, origin: Origin, position: { first: boolean }): { findings: Finding[]; matched: boolean }
 }>
 
-/** Behind the scan a Set sees single records; a Set of this size most often stays inside RE2's memory. */
-const setPatternsMax = 256
-
-type PatternSet = Readonly<{ match: (text: string) => readonly number[]; patterns: readonly CompiledPattern[] }>
-
-/** RE2 does not say how large a Set may be nor which pattern was too much: one that it refuses is halved. */
-function setsOf(patterns: readonly CompiledPattern[]): PatternSet[] {
-  if (patterns.length === 0) return []
-  if (patterns.length <= setPatternsMax) {
-    const set = compileSet(patterns)
-    if (set) return [{ match: (text) => set.match(text), patterns }]
-    const [only] = patterns
-    // Too large for a Set by itself: it is asked by itself.
-    if (only && patterns.length === 1)
-      return [{ match: (text) => (text.search(only.expression) < 0 ? [] : [0]), patterns }]
-  }
-  const middle = Math.ceil(patterns.length / 2)
-  return [...setsOf(patterns.slice(0, middle)), ...setsOf(patterns.slice(middle))]
-}
-
-function compileSet(patterns: readonly CompiledPattern[]): InstanceType<typeof RE2.Set> | undefined {
-  try {
-    return new RE2.Set(patterns.map(({ source }) => source))
-  } catch (error) {
-    if (error instanceof Error && error.message.includes('could not be compiled')) return undefined
-    throw error
-  }
-}
-
 export function createMatcher({ patterns, types }: Pick<Catalog, 'patterns' | 'types'>): Matcher {
-  const sets = setsOf(patterns)
-  const candidates = (text: string): CompiledPattern[] =>
-    sets.flatMap((part) => part.match(text).flatMap((index) => part.patterns[index] ?? []))
+  const candidates = createAtomIndex(patterns.map((pattern) => ({ item: pattern, atoms: pattern.atoms })))
   const rank = specificity(types)
 
   return {
@@ -77,7 +46,7 @@ export function createMatcher({ patterns, types }: Pick<Catalog, 'patterns' | 't
         .toSorted((a, b) => rank(b) - rank(a) || b.pattern.confidence - a.pattern.confidence || a.at - b.at)
     },
     line(line, { service, source }, { first }) {
-      const matched = candidates(line.text)
+      const matched = candidates(line.text).filter((pattern) => matchesIn(pattern, line.text))
       const best = new Map<string, Finding>()
       for (const pattern of matched) {
         if (pattern.decidedBy !== 'line' || (pattern.atRecordStart && !first) || !pattern.inScope(service, source))
@@ -92,6 +61,11 @@ export function createMatcher({ patterns, types }: Pick<Catalog, 'patterns' | 't
   }
 }
 
+const matchesIn = ({ expression }: CompiledPattern, text: string): boolean => {
+  expression.lastIndex = 0
+  return expression.test(text)
+}
+
 /**
  * One pattern's finding in a text: its first match that stands. A match does not stand when the line in which it begins names too
  * low a level, or only talks about the failure (`hearsay`); none does when `unless` matches.
@@ -100,24 +74,37 @@ export function matchPattern(
   pattern: CompiledPattern,
   decoded: Pick<Decoded, 'text' | 'lines'>,
 ): Finding | undefined {
-  const { expression } = pattern
-  const { text } = decoded
+  for (const found of occurrences(pattern, decoded.text))
+    if (doubt(pattern, decoded, found.index) === undefined)
+      return pattern.unless?.test(decoded.text) ? undefined : findingOf(pattern, found)
+  return undefined
+}
+
+/** Why none of a pattern's matches in a text stands, in words; nothing when one does or there are none. */
+export function doubts(pattern: CompiledPattern, decoded: Pick<Decoded, 'text' | 'lines'>): string[] {
+  if (matchPattern(pattern, decoded)) return []
+  const vetoed = pattern.unless?.exec(decoded.text)?.[0]
+  const reasons = [...occurrences(pattern, decoded.text)].flatMap(({ index }) => doubt(pattern, decoded, index) ?? [])
+  return vetoed === undefined ? reasons : [...reasons, `"unless" matches ${JSON.stringify(vetoed)}`]
+}
+
+function* occurrences({ expression }: CompiledPattern, text: string): Generator<RegExpExecArray> {
   expression.lastIndex = 0
   for (let tries = 0; tries < triesMax; tries++) {
     const found = expression.exec(text)
-    if (!found) return undefined
-    if (doubt(pattern, decoded, found.index) === undefined)
-      return pattern.unless?.test(text) ? undefined : findingOf(pattern, found)
-    if (found[0] === '') expression.lastIndex++
+    if (!found) return
+    // Whoever takes a match may use the expression for something else meanwhile.
+    const next = expression.lastIndex + (found[0] === '' ? 1 : 0)
+    yield found
+    expression.lastIndex = next
   }
-  return undefined
 }
 
 /** So many matches of a pattern in one record are looked at for one that stands. */
 const triesMax = 64
 
 /** Why a match that begins at `at` does not stand; undefined when it does. */
-export function doubt(
+function doubt(
   { minLevel, quoted }: CompiledPattern,
   { lines }: Pick<Decoded, 'lines'>,
   at: number,

@@ -5,6 +5,7 @@ import { ConfigError } from '../config/config.js'
 import { StoreError } from '../store/store.js'
 import { UsageError } from './arguments.js'
 import { detect, detectHelp } from './detect.js'
+import { explain, explainHelp } from './explain.js'
 import { patterns, patternsHelp } from './patterns.js'
 import { scan, scanHelp } from './scan.js'
 import { serve, serveHelp } from './serve.js'
@@ -15,7 +16,8 @@ const commands: Readonly<
   serve: { run: serve, help: serveHelp, about: 'watch logs, raise failures, serve the API and the live stream' },
   scan: { run: scan, help: scanHelp, about: 'read files to their end and report' },
   detect: { run: detect, help: detectHelp, about: 'say what texts from standard input show' },
-  patterns: { run: patterns, help: patternsHelp, about: 'list the catalogue, check pattern files' },
+  explain: { run: explain, help: explainHelp, about: 'say why a log text shows what it shows, clause by clause' },
+  patterns: { run: patterns, help: patternsHelp, about: 'list the catalogue; check, try and begin pattern files' },
 }
 
 const help = `faultline ${version}: recognises known failures in logs, finds the root cause, says how to recover

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { bundledPatterns, loadPatterns } from '../app.js'
-import type { Catalog, FailureType } from '../catalog/compile.js'
+import { checkCatalog } from '../catalog/check.js'
+import type { Catalog, FailureType, Problem } from '../catalog/compile.js'
 import { parseConfig } from '../config/config.js'
 import { problemToWire, typeToWire } from '../server/wire.js'
 import { readArguments, UsageError } from './arguments.js'
@@ -65,20 +66,21 @@ async function check(args: readonly string[]): Promise<number> {
   const catalog = await loadPatterns(config, { bundled: true }).load()
   const own = catalog.problems.filter(({ file }) => file.startsWith(`${path}/`))
   const checked = catalog.patterns.filter(({ file }) => file.startsWith(`${path}/`))
-  const costly = checked.filter(({ atoms }) => atoms === undefined)
+  const warnings = checkCatalog(catalog, (file) => file.startsWith(`${path}/`))
   if (values.json) {
-    for (const problem of own) out(JSON.stringify(problemToWire(problem)))
-    for (const { file, id } of costly) out(JSON.stringify({ file, pattern: id, warning: noAtom }))
+    for (const problem of own) out(JSON.stringify({ level: 'error', ...problemToWire(problem) }))
+    for (const warning of warnings) out(JSON.stringify({ level: 'warning', ...problemToWire(warning) }))
   } else {
-    for (const { file, pattern, message } of own)
-      out(`${file}: ${pattern === undefined ? '' : `${pattern}: `}${message}`)
-    for (const { file, id } of costly) out(`${file}: ${id}: warning: ${noAtom}`)
+    for (const problem of own) out(sayProblem(problem))
+    for (const warning of warnings) out(`warning: ${sayProblem(warning)}`)
     const count = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`
-    out(`${count(checked.length, 'good pattern')}, ${count(own.length, 'problem')}`)
+    out(
+      `${count(checked.length, 'good pattern')}, ${count(own.length, 'problem')}, ${count(warnings.length, 'warning')}`,
+    )
   }
   // A folder without patterns is most often the wrong folder.
   return own.length > 0 || checked.length === 0 ? 1 : 0
 }
 
-const noAtom =
-  'no text of four letters, digits or spaces is in every match, so every line of its sources has to be looked at'
+const sayProblem = ({ file, pattern, message }: Problem): string =>
+  `${file}: ${pattern === undefined ? '' : `${pattern}: `}${message}`

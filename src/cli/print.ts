@@ -11,8 +11,39 @@ export const visible = (text: string): string =>
     (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
   )
 
+/** Paints with an SGR code where colour is wanted. */
+export const createPainter =
+  (colour: boolean) =>
+  (text: string, code: string): string =>
+    colour ? `\u001b[${code}m${text}\u001b[0m` : text
+
+const columnsDefault = 80
+const columnsMax = 120
+
+/** How wide to print: the terminal's width within reason, 80 elsewhere. */
+export const columnsOf = (stream: NodeJS.WriteStream): number =>
+  Math.min(stream.columns ?? columnsDefault, columnsMax)
+
+/** Breaks a text between words; what has none to break at stays whole. */
+export function wrapped(
+  text: string,
+  { columns, indent, hanging }: { columns: number; indent: number; hanging: number },
+): string[] {
+  const lines: string[] = []
+  let line = ' '.repeat(indent)
+  let isEmpty = true
+  for (const word of text.split(/(?<=\S)(?= )/)) {
+    if (!isEmpty && line.length + word.length > columns) {
+      lines.push(line)
+      line = ' '.repeat(hanging) + word.trimStart()
+    } else line += word
+    isEmpty = false
+  }
+  return [...lines, line]
+}
+
 export function createPrinter({ colour }: { colour: boolean }) {
-  const paint = (text: string, code: string): string => (colour ? `\u001b[${code}m${text}\u001b[0m` : text)
+  const paint = createPainter(colour)
   const clock = (ms: number): string => new Date(ms).toISOString().slice(11, 19)
   const bullets = (texts: readonly string[]): string[] =>
     texts.slice(0, 3).map((text) => `             - ${visible(text)}`)

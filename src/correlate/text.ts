@@ -1,8 +1,9 @@
 import type { Catalog, FailureType } from '../catalog/compile.js'
 import { createMatcher } from '../catalog/matcher.js'
 import { digest } from '../detect/detector.js'
-import { componentOf, fillCaptures, type Match } from '../detect/failure.js'
+import { componentOf, fillCaptures, openFailure, type Match } from '../detect/failure.js'
 import { decodeText } from '../lines/decode.js'
+import { explainFailure, type Explanation } from './explain.js'
 import { createTopology } from './topology.js'
 
 /** What one text shows, whatever the thresholds. */
@@ -23,6 +24,12 @@ export type TextOrigin = Readonly<{
   keys: Readonly<Record<string, string>>
   nowMs: number
 }>
+
+/** What a detection means and what to do, as if it had raised its failure. */
+export function explainDetection({ type, component, match }: Detection, catalog: Catalog): Explanation {
+  const sightings = [{ atMs: match.atMs, origin: match.identity }]
+  return explainFailure(openFailure({ id: '', key: '', match, type, component, sightings }), catalog)
+}
 
 const textCharactersMax = 8192
 

@@ -5,9 +5,8 @@ import * as z from 'zod'
 import type { Catalog } from '../catalog/compile.js'
 import { severities } from '../catalog/schema.js'
 import type { AccessToken, Role } from '../config/config.js'
-import { explainFailure } from '../correlate/explain.js'
-import type { TextDetector } from '../correlate/text.js'
-import { openFailure, type Match } from '../detect/failure.js'
+import { explainDetection, type TextDetector } from '../correlate/text.js'
+import type { Match } from '../detect/failure.js'
 import type { Intake } from '../pipeline.js'
 import type { FailureFilter, Queries } from '../store/queries.js'
 import { createAccess } from './access.js'
@@ -302,11 +301,9 @@ function detect({ text, context, record }: z.infer<typeof DetectBody>, options: 
   const { service = 'api', ...others } = keys
   const found = options.detect(text, { source: 'push:detect', service, keys: others, nowMs: options.now() })
   if (record && found.length > 0) orFail(options.commands.count(found.map(({ match }) => match)))
-  const detections = found.map((detection) => {
-    const { type, component, match } = detection
-    const sightings = [{ atMs: match.atMs, origin: match.identity }]
-    const shown = openFailure({ id: '', key: '', match, type, component, sightings })
-    return { ...detectionToWire(detection), explanation: explanationToWire(explainFailure(shown, options.catalog())) }
-  })
+  const detections = found.map((detection) => ({
+    ...detectionToWire(detection),
+    explanation: explanationToWire(explainDetection(detection, options.catalog())),
+  }))
   return { detections, recorded: record && found.length > 0 }
 }
