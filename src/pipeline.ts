@@ -105,6 +105,8 @@ export type PipelineOptions = Readonly<{
   timeZone: string
   timeZoneOf?: ((source: string) => string | undefined) | undefined
   keysMax: number
+  /** Told of every match that counts, before what it causes. */
+  observe?: ((match: Match) => void) | undefined
   restored?: Restored | undefined
 }>
 
@@ -272,7 +274,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     if (pattern.recovers) return report(detector.recover({ type, service: origin.service, atMs }))
     counters.matches[type] = (counters.matches[type] ?? 0) + 1
     const text = decoded.text.slice(0, evidenceCharactersMax)
-    const found = detector.add({
+    const match: Match = {
       type,
       patternId: pattern.id,
       confidence: pattern.confidence,
@@ -291,7 +293,9 @@ export function createPipeline(options: PipelineOptions): Pipeline {
         after: [],
         cut: record.cut || text.length < decoded.text.length,
       },
-    })
+    }
+    options.observe?.(match)
+    const found = detector.add(match)
     report(found)
     // A late match can open what the clock says is long over; that is told at once, not when some batch happens to end.
     report(detector.advance(batch.source))

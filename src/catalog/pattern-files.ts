@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { watch } from 'chokidar'
 import * as z from 'zod'
@@ -29,7 +29,7 @@ type Good = {
 const settleMs = 150
 
 /**
- * @param folders later ones win
+ * @param folders later ones win; a single file, its name ending in .json, is a folder of itself
  * `load` throws a {@link PatternFolderError} for a folder that cannot be read when it is first asked for
  */
 export function createPatternFiles(folders: readonly string[], options: CompileOptions): PatternFiles {
@@ -57,7 +57,7 @@ export function createPatternFiles(folders: readonly string[], options: CompileO
     const present = new Set<string>()
     for (const [folder, path] of folders.entries())
       for (const name of (await list(path, problems)).toSorted()) {
-        const file = join(path, name)
+        const file = path.endsWith('.json') ? path : join(path, name)
         present.add(file)
         await readInto(good, { file, folder }, problems)
       }
@@ -100,11 +100,15 @@ export function createPatternFiles(folders: readonly string[], options: CompileO
 
 async function listFolder(path: string): Promise<string[]> {
   try {
+    if (path.endsWith('.json') && (await stat(path)).isFile()) return [basename(path)]
     return (await readdir(path)).filter(
       (name) => name.endsWith('.json') && name !== 'schema.json' && !name.startsWith('.'),
     )
   } catch (cause) {
-    throw new PatternFolderError(`pattern folder ${path} cannot be read: ${reason(cause)}`, { cause })
+    throw new PatternFolderError(
+      `pattern ${path.endsWith('.json') ? 'file' : 'folder'} ${path} cannot be read: ${reason(cause)}`,
+      { cause },
+    )
   }
 }
 

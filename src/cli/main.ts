@@ -6,18 +6,25 @@ import { StoreError } from '../store/store.js'
 import { UsageError } from './arguments.js'
 import { detect, detectHelp } from './detect.js'
 import { explain, explainHelp } from './explain.js'
-import { patterns, patternsHelp } from './patterns.js'
+import { patterns, patternsHelpFor } from './patterns.js'
 import { scan, scanHelp } from './scan.js'
 import { serve, serveHelp } from './serve.js'
 
 const commands: Readonly<
-  Record<string, { run: (args: readonly string[]) => Promise<number>; help: string; about: string }>
+  Record<
+    string,
+    {
+      run: (args: readonly string[]) => Promise<number>
+      help: string | ((args: readonly string[]) => string)
+      about: string
+    }
+  >
 > = {
   serve: { run: serve, help: serveHelp, about: 'watch logs, raise failures, serve the API and the live stream' },
   scan: { run: scan, help: scanHelp, about: 'read files to their end and report' },
   detect: { run: detect, help: detectHelp, about: 'say what texts from standard input show' },
   explain: { run: explain, help: explainHelp, about: 'say why a log text shows what it shows, clause by clause' },
-  patterns: { run: patterns, help: patternsHelp, about: 'list the catalogue; check, try and begin pattern files' },
+  patterns: { run: patterns, help: patternsHelpFor, about: 'list the catalogue; check, try and begin pattern files' },
 }
 
 const help = `faultline ${version}: recognises known failures in logs, finds the root cause, says how to recover
@@ -42,7 +49,7 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
   const command = commands[name]
   if (!command) throw new UsageError(`"${name}" is not one of ${Object.keys(commands).join(', ')}`)
   if (args.includes('--help')) {
-    process.stdout.write(command.help)
+    process.stdout.write(typeof command.help === 'string' ? command.help : command.help(args))
     return 0
   }
   return command.run(args)

@@ -5,22 +5,40 @@ import type { Catalog, FailureType, Problem } from '../catalog/compile.js'
 import { parseConfig } from '../config/config.js'
 import { problemToWire, typeToWire } from '../server/wire.js'
 import { readArguments, UsageError } from './arguments.js'
+import { backtest, backtestHelp } from './backtest.js'
+import { newPattern, newPatternHelp } from './new-pattern.js'
 
-export const patternsHelp = `faultline patterns list [--json] [--patterns DIR …] [--no-bundled]
+const patternsHelp = `faultline patterns list [--json] [--patterns DIR …] [--no-bundled]
 faultline patterns check [--json] DIR
+faultline patterns backtest [options] FILE --against GLOB …
+faultline patterns new [options] [TEXT|-]
 
-list   the failure types, their thresholds and where each number comes from
-check  reads a folder of pattern files as the service would, and says what is wrong: shape, expressions, examples, names.
-       Exit code 1 when something is.
+list         the failure types, their thresholds and where each number comes from
+check     reads a folder of pattern files as the service would, and says what is wrong: shape, expressions, examples, names.
+          Exit code 1 when something is. Warnings, which do not change it: cost, examples that another pattern takes, patterns
+          that never win, texts that name a value no pattern captures.
+backtest  what the patterns of a file would have raised over logs, and when
+new       begins a family file from a log line
+
+"faultline patterns backtest --help" and "… new --help" say more.
 `
+
+const helpOf: Readonly<Record<string, string>> = { backtest: backtestHelp, new: newPatternHelp }
+
+/** The help of one of the actions, or of all. */
+export const patternsHelpFor = ([action = '']: readonly string[]): string => helpOf[action] ?? patternsHelp
 
 /** Lists the catalogue, or checks a folder of pattern files. */
 export async function patterns(args: readonly string[]): Promise<number> {
   const [action, ...rest] = args
   if (action === 'list') return list(rest)
   if (action === 'check') return check(rest)
+  if (action === 'backtest') return backtest(rest)
+  if (action === 'new') return newPattern(rest)
   throw new UsageError(
-    action === undefined ? 'patterns: list or check is expected' : `patterns: "${action}" is not one of list, check`,
+    action === undefined
+      ? 'patterns: list, check, backtest or new is expected'
+      : `patterns: "${action}" is not one of list, check, backtest, new`,
   )
 }
 

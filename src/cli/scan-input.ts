@@ -1,8 +1,10 @@
 import { closeSync, createReadStream, fstatSync, openSync, readSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { createGunzip } from 'node:zlib'
+import { addCounters, noCounters, type Change, type Counters } from '../changes.js'
 import { decodeText } from '../lines/decode.js'
 import { batchBytesMax, leadBytes, type Batch } from '../lines/walk.js'
+import type { Outcome, Pipeline } from '../pipeline.js'
 import { identityOfBytes } from '../sources/file-identity.js'
 import { serviceOfPath, sourceOfPath } from '../sources/file.js'
 
@@ -17,6 +19,53 @@ export type ScanInput = Readonly<{
   nextTimeMs(position: number): number
   close(): void
 }>
+
+/** Who is told of what a scan finds, and of inputs that cannot be read. */
+export type ScanReport = Readonly<{
+  change: (change: Change) => void
+  problem: (name: string, message: string) => void
+}>
+
+/** Reads the inputs side by side, always the one whose records are oldest, so that causes come before their effects. */
+export async function scanInputs(
+  pipeline: Pipeline,
+  names: readonly string[],
+  report: ScanReport,
+): Promise<Counters> {
+  const total = noCounters()
+  const take = ({ changes, counters }: Outcome): void => {
+    for (const change of changes) report.change(change)
+    addCounters(total, counters)
+  }
+  const open: ScanInput[] = []
+  for (const name of new Set(names)) {
+    try {
+      const input = openInput(name, Date.now())
+      open.push(input)
+      take(pipeline.setUnread({ id: input.id, source: input.source }, true))
+    } catch (error) {
+      report.problem(name, error instanceof Error ? error.message : String(error))
+    }
+  }
+  while (open.length > 0) {
+    const times = open.map((input) => input.nextTimeMs(pipeline.positionOf(input.id)))
+    const input = open[times.indexOf(Math.min(...times))] ?? open[0]
+    if (!input) break
+    try {
+      const batch = await input.next(pipeline.positionOf(input.id))
+      if (batch) {
+        take(pipeline.deliver(batch))
+        continue
+      }
+    } catch (error) {
+      report.problem(input.name, error instanceof Error ? error.message : String(error))
+    }
+    take(pipeline.setUnread({ id: input.id, source: input.source }, false))
+    input.close()
+    open.splice(open.indexOf(input), 1)
+  }
+  return total
+}
 
 /** Enough for most batches to settle most of what they hold, and little enough for files to take turns. */
 const firstBytes = 1_048_576

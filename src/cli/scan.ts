@@ -1,12 +1,11 @@
 import { loadPatterns, redactOf } from '../app.js'
 import { severities, type Severity } from '../catalog/schema.js'
-import { addCounters, noCounters, type Change, type Counters } from '../changes.js'
 import { parseConfig } from '../config/config.js'
-import { createPipeline, type Outcome, type Pipeline } from '../pipeline.js'
+import { createPipeline } from '../pipeline.js'
 import { eventToWire, problemToWire } from '../server/wire.js'
 import { readArguments, UsageError } from './arguments.js'
 import { createPrinter, wantsColour } from './print.js'
-import { openInput, type ScanInput } from './scan-input.js'
+import { scanInputs, type ScanReport } from './scan-input.js'
 
 export const scanHelp = `faultline scan [options] FILE…|-
 
@@ -17,8 +16,6 @@ Reads files (plain or .gz; - is standard input) to their end and reports the fai
   --no-bundled        without the bundled patterns
   --fail-on SEVERITY  exit with 1 when a failure of this severity (${severities.join(', ')}) or worse was found
 `
-
-type Report = { change: (change: Change) => void; problem: (name: string, message: string) => void }
 
 /** Scans files to their end with the same engine as the service. */
 export async function scan(args: readonly string[]): Promise<number> {
@@ -45,7 +42,7 @@ export async function scan(args: readonly string[]): Promise<number> {
   })
   const printer = createPrinter({ colour: wantsColour(process.stdout) })
   const tally = { failures: 0, incidents: 0, worst: -1, unreadable: 0, seq: 0 }
-  const report: Report = {
+  const report: ScanReport = {
     change(change) {
       tally.seq++
       if (change.type === 'failure_detected') {
@@ -89,43 +86,6 @@ function severityOf(text: string | undefined): Severity | undefined {
   if (text !== undefined && !found)
     throw new UsageError(`--fail-on: one of ${severities.join(', ')} is expected, not "${text}"`)
   return found
-}
-
-/** Reads the inputs side by side, always the one whose records are oldest, so that causes come before their effects. */
-async function scanInputs(pipeline: Pipeline, names: readonly string[], report: Report): Promise<Counters> {
-  const total = noCounters()
-  const take = ({ changes, counters }: Outcome): void => {
-    for (const change of changes) report.change(change)
-    addCounters(total, counters)
-  }
-  const open: ScanInput[] = []
-  for (const name of new Set(names)) {
-    try {
-      const input = openInput(name, Date.now())
-      open.push(input)
-      take(pipeline.setUnread({ id: input.id, source: input.source }, true))
-    } catch (error) {
-      report.problem(name, error instanceof Error ? error.message : String(error))
-    }
-  }
-  while (open.length > 0) {
-    const times = open.map((input) => input.nextTimeMs(pipeline.positionOf(input.id)))
-    const input = open[times.indexOf(Math.min(...times))] ?? open[0]
-    if (!input) break
-    try {
-      const batch = await input.next(pipeline.positionOf(input.id))
-      if (batch) {
-        take(pipeline.deliver(batch))
-        continue
-      }
-    } catch (error) {
-      report.problem(input.name, error instanceof Error ? error.message : String(error))
-    }
-    take(pipeline.setUnread({ id: input.id, source: input.source }, false))
-    input.close()
-    open.splice(open.indexOf(input), 1)
-  }
-  return total
 }
 
 type Summary = {
