@@ -112,12 +112,14 @@ function generalise(line: string): { match: string; message: string } {
     for (let number = 2; names.has(name); number++) name = `${base}${number}`
     names.add(name)
     match += `${escaped(before)}(?P<${name}>${expression})`
-    message += `${before}{${name}}`
+    message += `${plain(before)}{${name}}`
     from = found.index + found[0].length
   }
-  return { match: match + escaped(line.slice(from)), message: message + line.slice(from) }
+  return { match: match + escaped(line.slice(from)), message: message + plain(line.slice(from)) }
 }
 
+/** Braces would be captures. */
+const plain = (text: string): string => text.replaceAll('{', '(').replaceAll('}', ')')
 const escaped = (text: string): string => text.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&')
 
 const typeWordsMax = 4

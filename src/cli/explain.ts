@@ -145,8 +145,9 @@ function createSayer(catalog: Catalog, { config, service }: { config: Config; se
     )
     const target = said.mttrTargetSeconds === null ? '' : `, to be over in ${said.mttrTargetSeconds} s`
     return [
-      heading(
-        `${type.type}: ${type.severity}, ${type.category}, component ${visible(component)}, escalation level ${said.escalationLevel}${target}`,
+      heading(type.type),
+      ...paragraph(
+        `${type.severity}, ${type.category}, component ${component}, escalation level ${said.escalationLevel}${target}`,
       ),
       ...paragraph(message),
       ...paragraph(`Why: ${said.rootCause}`),

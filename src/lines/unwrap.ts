@@ -136,12 +136,15 @@ function unwrapDocker(line: string): Unwrapped | undefined {
   } catch {
     return undefined // Not docker's after all, or torn: the line itself is what we have.
   }
-  const { log, stream, time } = entry as Record<string, unknown>
-  if (typeof log !== 'string' || (stream !== undefined && typeof stream !== 'string')) return undefined
-  const complete = log.endsWith('\n')
+  const { log, stream, time, attrs: _, ...more } = entry as Record<string, unknown>
+  if (typeof log !== 'string' || typeof stream !== 'string') return undefined
+  // With fields of a shipper the line has been put together already.
+  const complete = log.endsWith('\n') || Object.keys(more).length > 0
+  const container = (more['kubernetes'] as Record<string, unknown> | undefined)?.['container_name']
   return {
-    stream: stream ?? '',
-    text: complete ? log.slice(0, log.endsWith('\r\n') ? -2 : -1) : log,
+    stream,
+    service: typeof container === 'string' ? container : undefined,
+    text: log.replace(/\r?\n$/, ''),
     partial: !complete,
     time: typeof time === 'string' ? time : undefined,
   }

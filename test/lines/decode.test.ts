@@ -369,3 +369,127 @@ describe('the level of a plain line', () => {
     expect(decoded.level).toBe('debug')
   })
 })
+
+describe('JSON as other loggers write it', () => {
+  test.each<[string, object, string]>([
+    [
+      'Elastic Common Schema',
+      { '@timestamp': time, 'log.level': 'error', message: 'failed', 'error.stack_trace': stack },
+      `failed\n${stack}`,
+    ],
+    [
+      'the same with its dots as objects',
+      {
+        '@timestamp': time,
+        log: { level: 'error' },
+        message: 'failed',
+        error: { message: 'pool timed out', stack_trace: stack },
+      },
+      `failed\n${stack}`,
+    ],
+    ['Serilog', { '@t': time, '@l': 'Error', '@mt': 'failed', '@x': stack }, `failed\n${stack}`],
+    [
+      'structlog with its tracebacks as objects',
+      {
+        timestamp: time,
+        level: 'error',
+        event: 'failed',
+        exception: [{ exc_type: 'TimeoutError', exc_value: 'pool timed out', frames: [] }],
+      },
+      'failed\nTimeoutError: pool timed out',
+    ],
+    [
+      'AWS Lambda',
+      {
+        timestamp: time,
+        level: 'ERROR',
+        errorType: 'KeyError',
+        errorMessage: "'x'",
+        stackTrace: ['  File "a.py", line 1', '    f()'],
+      },
+      '\'x\'\n  File "a.py", line 1\n    f()',
+    ],
+    [
+      'a shipper’s object around a program’s',
+      { date: time, level: 'info', log: json({ level: 'error', time, msg: 'failed', err: { stack } }) },
+      `failed\n${stack}`,
+    ],
+  ])('%s', (_, fields, text) => {
+    const decoded = decode(json(fields))
+
+    expect(decoded.text.startsWith(text)).toBe(true)
+    expect(decoded).toMatchObject({ level: 'error', timeMs: ten })
+  })
+
+  test('a container’s name is its service', () => {
+    const decoded = decode(json({ log: 'failed', date: time, kubernetes: { container_name: 'checkout' } }))
+
+    expect(decoded.service).toBe('checkout')
+  })
+
+  test('fields behind a message of winston stand on a line of their own', () => {
+    const decoded = decode('error: pool timed out {"service":"api","timestamp":"x"}')
+
+    expect(decoded.text).toBe('error: pool timed out\n{"service":"api","timestamp":"x"}')
+  })
+
+  test('JSON that nests deeper than three is left as it is', () => {
+    const nest = (depth: number): string =>
+      depth === 0 ? 'failed' : json({ level: 'error', time, msg: nest(depth - 1) })
+
+    expect(decode(nest(3)).text).toBe('failed\nlevel=error\nlevel=error\nlevel=error')
+    expect(decode(nest(4)).text).toMatch(/^\{"level":"error"/)
+  })
+})
+
+describe('lines under another name', () => {
+  test('docker compose says whose a line is', () => {
+    expect(decodeLog('api-1  | ERROR failed\n')).toMatchObject({
+      text: 'ERROR failed',
+      service: 'api',
+      level: 'error',
+    })
+  })
+
+  test('pm2 does too', () => {
+    expect(decodeLog('0|checkout | failed\n')).toMatchObject({ text: 'failed', service: 'checkout' })
+  })
+
+  test('a table is no prefix', () => {
+    expect(decodeLog('id | name\n')).toMatchObject({ text: 'id | name', service: undefined })
+  })
+
+  test('journalctl’s indentation comes off, the message’s own stays', () => {
+    const head = 'Nov 21 10:00:00 web-1 app[12]: '
+    const margin = ' '.repeat(head.length)
+    const log = `${head}Traceback (most recent call last):\n${margin}  File "a.py", line 1\n${margin}KeyError: 1\n`
+
+    expect(decodeLog(log).text).toBe('Traceback (most recent call last):\n  File "a.py", line 1\nKeyError: 1')
+  })
+
+  test('java.util.logging prints its level under the time', () => {
+    const decoded = decodeLog('Nov 21, 2026 10:00:00 AM com.example.Orders place\nSEVERE: failed\n')
+
+    expect(decoded).toMatchObject({ timeMs: ten })
+    expect(decoded.lines.map(({ level }) => level)).toEqual([undefined, 'error'])
+  })
+
+  test('Lambda joins the lines of a message by carriage returns', () => {
+    expect(
+      decode('[ERROR] KeyError: 1\rTraceback (most recent call last):\r  File "a.py"').text.split('\n'),
+    ).toHaveLength(3)
+  })
+})
+
+describe('the level of a line, as servers print it', () => {
+  test.each([
+    ['2026-11-21 10:00:00 0 [Note] InnoDB: started', 'info'],
+    ['2026-11-21 10:00:00 0 [Warning] slow', 'warn'],
+    ['[1] 2026/11/21 10:00:00.123 [ERR] failed', 'error'],
+    ['[1] 2026/11/21 10:00:00.123 [INF] started', 'info'],
+    ['[Sat Nov 21 10:00:00.123456 2026] [wsgi:error] [pid 1] failed', 'error'],
+    [`${'x'.repeat(113)} run with DEBUG=knex:tx`, undefined],
+  ])('%s: %s', (line, expected) => {
+    expect(decode(line).level).toBe(expected)
+  })
+})
