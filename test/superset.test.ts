@@ -9,10 +9,15 @@ import { wrappers } from '../bench/wrappers.mjs'
 
 let catalog: Catalog
 let pipeline: Pipeline
+let all: readonly Example[]
 beforeAll(async () => {
   catalog = await bundledCatalog()
   pipeline = newPipeline(catalog)
+  all = examples()
 })
+
+/** Each example goes through one wrapper in so many, and each wrapper takes one example in so many; SUPERSET=all takes every one. */
+const share = process.env['SUPERSET'] === 'all' ? 1 : 7
 
 type Example = { pattern: CompiledPattern; text: string; types: readonly string[] }
 
@@ -40,9 +45,11 @@ function typesIn(log: string, cuts: readonly number[] = []): string[] {
   return Object.keys(counters.matches)
 }
 
-test.each(Object.keys(wrappers))('every example of every pattern is found in the wrapper %s', (name) => {
+test.each(Object.keys(wrappers))('the examples of the patterns are found in the wrapper %s', (name) => {
   const wrap = wrappers[name]
-  const lost = examples().filter(({ text, types }) => {
+  const nth = Object.keys(wrappers).indexOf(name)
+  const lost = all.filter(({ text, types }, index) => {
+    if ((index + nth) % share !== 0) return false
     const found = typesIn(wrap?.(text) ?? '')
     return !types.every((type) => found.includes(type))
   })
@@ -51,7 +58,6 @@ test.each(Object.keys(wrappers))('every example of every pattern is found in the
 })
 
 test('a cut anywhere in a wrapped example loses nothing', () => {
-  const all = examples()
   const pick = fc.record({
     example: fc.constantFrom(...all),
     wrapper: fc.constantFrom(...Object.values(wrappers)),

@@ -12,26 +12,37 @@ import { levels, type DecodedLine } from './decode.js'
 type Place = Readonly<{ printed: string; at: number; line: DecodedLine; field: string | undefined }>
 
 const testRun =
-  /^\s*(?:[|>│]\s*)?(?:[✓✔√✗✘✕×❯](?! \[ERROR\])|(?:not )?ok \d+\b|=== (?:RUN|PAUSE|CONT|NAME)\b|--- (?:PASS|FAIL|SKIP):|(?:PASS|FAIL) +\S+\.(?:test|spec)\.)|\bPASSED\b|^(?:FAILED|ERROR|SKIPPED|XFAIL) \S+\.py::|\.py::\S+ (?:FAILED|SKIPPED|XFAIL)|^test_?\w* \([\w.]+\)(?: \.\.\.|$)|\.(?:test|spec)\.[cm]?[jt]sx? > /
+  /^\s*(?:[|>│]\s*)?(?:[✓✔√✗✘✕×❯](?! \[ERROR\])|(?:not )?ok \d+\b|=== (?:RUN|PAUSE|CONT|NAME)\b|--- (?:PASS|FAIL|SKIP):|(?:PASS|FAIL) +\S+\.(?:test|spec)\.|\w+_test\.go:\d+: )|\bPASSED\b|^(?:FAILED|ERROR|SKIPPED|XFAIL) \S+\.py::|\.py::\S+ (?:FAILED|SKIPPED|XFAIL)|^test_?\w* \([\w.]+\)(?: \.\.\.|$)| \.\.\. (?:ok|FAILED|ERROR|ignored|skipped\b.*)$|\.(?:test|spec)\.[cm]?[jt]sx? > /
 
 const chatBefore =
-  /\brole["']?[=:] ?["']?(?:user|assistant|system)\b|\b(?:[Uu]ser|[Cc]hat|[Aa]ssistant|[Cc]ustomer)(?: message| said| asks?| asked| wrote| replied|: ")|^(?:user|human|assistant): |\b(?:how (?:do|can|to) (?:I|we|you|fix|solve)|what does)\b/
+  /\brole["']?[=:] ?["']?(?:user|assistant|system)\b|\b(?:[Uu]ser|[Cc]hat|[Aa]ssistant|[Cc]ustomer)(?: message| said| asks?| asked| wrote| replied|: ")|^(?:>+ ?)?(?:user|human|assistant|Q|A): |\b(?:how (?:do|can|to) (?:I|we|you|fix|solve)|what does)\b|\b(?:thought|final answer): |\baction: \w+\(/
 const chatRole = /^role=(?:user|assistant|human)$|["']role["']: ?["'](?:user|assistant|human)["']/m
 const chatFields =
   /^(?:prompt|question|user_?(?:message|input|query|prompt)|chat_?message|messages|completion|conversation)$/i
 
 const request = /"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|CONNECT) [^"]*"(?: (\d{3})\b)?/g
 const requestFields =
-  /^(?:path|uri|request_uri|referr?er|http_referr?er|user_?agent|http_user_agent|query_string|http\.target)$/i
+  /^(?:path|uri|request|request_uri|referr?er|http_referr?er|user_?agent|http_user_agent|query_string|http\.target)$/i
 
 const sourceCode =
-  /^\s*(?:\d+ *\| *|> *\d+ *\| *)?(?:(?:raise|throw) (?:new )?[\w.]+(?:\(|$)|(?:return|await) (?:new )?[\w.]+\(|(?:self\.|this\.)?(?:_?logger|log|logging|console)\.\w+\(|(?:\} )?catch \(|except [\w.(][^"']*:\s*$|rescue [\w:]+(?: |$)|(?:el)?if \(?[^"']*[:{]\s*$|case [\w.]+:|(?:from \S+ )?import [\w{*]|(?:const|let|var) [\w{][^=]*= |def \w+\(|class \w+\()/
+  /^\s*(?:\d+ *\| *|> *\d+ *\| *|[+-] *)?(?:(?:raise|throw) (?:new )?[\w.]+(?:\(|$)|(?:return|await) (?:new )?[\w.]+\(|(?:self\.|this\.)?(?:_?logger|log|logging|console)\.\w+\(|(?:\} )?catch \(|except [\w.(][^"']*:\s*$|rescue [\w:]+(?: |$)|(?:el)?if [("'!\w][^:{]*[:{]|case [\w.]+:|(?:from \S+ )?import [\w{*]|(?:const|let|var) [\w{][^=]*= |def \w+\(|class \w+\(|(?:expect|describe|it|assert\w*)\(|#define |\/\/ |\/\*)/
 const helpText = /^\s*(?:-\w,? |--[a-z][\w-]+(?:[ =,<[]|$))/
 const commit =
-  /^\s*(?:\* )?[0-9a-f]{7,40} (?:\([^)]*\) )?(?:Merge|Revert|Bump|[Ff]ix(?:e[sd])?|[Hh]andled?|[Aa]dd(?:s|ed)?|feat|chore|docs|test|refactor|ci|build|perf|style)\b|^\s*[-*] (?:fix|feat|chore|docs|test|refactor|perf)(?:\([^)]*\))?!?: /
-const commitFields = /^(?:subject|commit_message|changelog|docstring|usage|help|test_name|testcase)$/i
+  /^\s*(?:\* |commit )?[0-9a-f]{7,40}:? (?:\([^)]*\) )?(?:Merge|Revert|Bump|[Ff]ix(?:e[sd])?|[Hh]andled?|[Aa]dd(?:s|ed)?|feat|chore|docs|test|refactor|ci|build|perf|style)\b|^\s*[-*] (?:fix|feat|chore|docs|test|refactor|perf)(?:\([^)]*\))?!?: /
 const statement =
-  /\b(?:LOG|DEBUG): {1,2}(?:statement|execute [^:]*): |^\[parameters: | CMD \(|\bCOMMAND=|^STATEMENT: |\bSTATEMENT: /
+  /\b(?:LOG|DEBUG): {1,2}(?:statement|execute [^:]*): |^\[parameters: | CMD \(|\bCOMMAND=|\bSTATEMENT: |\bgrep (?:-\w+ )*|\bsqlalchemy\.engine/
+const ended = /\[(?:RESOLVED|RECOVERED|Resolved|Recovered)\]|^RESOLVED\b/
+
+/** Files that people read, where a log shows them: tables, message catalogues, rules of monitors, settings. */
+const document =
+  /^\s*\|.*\|\s*$|^\s*"[\w-]+(?:\.[\w-]+)+": "[^"]*",?\s*$|^[a-z][\w-]*(?:\.[\w-]+)+=[A-Z]|^\s*<string name=|^(?:\s+|\s*- )(?:alert|expr|summary|description|title|msgid|msgstr): |^\s*[\w.-]+ = \[|^\s*['"]?\w+['"]?: \{ ?(?:description: |type: (?:object|string|array|integer|boolean|number)\b)/
+const publication =
+  /\b(?:commit message|code review|review comment|comment|transcript|survey|rss item|dataset row|lesson|tutorial|blog|article|user story|ticket|FAQ)\b[^"]*"[^"]*$/i
+/** Fields that hold what people wrote. */
+const writtenFields =
+  /^(?:text|titles?|subject|content|summary|caption|comments?|notes?|answer|resolution|lesson|topic|headline|label|commit_message|changelog|docstring|usage|help|test_name|testcase|[\w.]+\.title)$/i
+/** The field, in JSON or logfmt that is no log record, whose quoted value a place is in. */
+const quotedField = /(?:^|[\s{,([])["']?([\w.]+)["']?\s*[:=]\s*[[{(]?(?:[^"]*, ?)?"[^"]*$/
 
 const rules: readonly { reason: string; applies: (place: Place) => boolean }[] = [
   { reason: 'a test that runs', applies: ({ printed }) => testRun.test(printed) },
@@ -39,14 +50,13 @@ const rules: readonly { reason: string; applies: (place: Place) => boolean }[] =
   { reason: 'a request for a page', applies: isRequest },
   { reason: 'a line of source code', applies: ({ printed }) => sourceCode.test(printed) },
   { reason: 'a help text', applies: ({ printed }) => helpText.test(printed) },
-  {
-    reason: 'a change that is described',
-    applies: ({ printed, field }) => commit.test(printed) || (field !== undefined && commitFields.test(field)),
-  },
+  { reason: 'a change that is described', applies: ({ printed }) => commit.test(printed) },
   {
     reason: 'a statement or command that is quoted',
     applies: ({ printed, at }) => statement.test(printed.slice(0, at)),
   },
+  { reason: 'an alert that has ended', applies: ({ printed }) => ended.test(printed) },
+  { reason: 'a document', applies: isDocument },
 ]
 
 /**
@@ -69,11 +79,25 @@ function fieldAt(text: string, at: number): string | undefined {
   return field
 }
 
+/** Nobody logs a chat or a title as a warning. */
+const isCalm = ({ level }: DecodedLine): boolean =>
+  level === undefined || levels.indexOf(level) <= levels.indexOf('info')
+
 function isChat({ printed, at, line, field }: Place): boolean {
   if (chatBefore.test(printed.slice(0, at)) || (field !== undefined && chatFields.test(field))) return true
-  // "role" is also what an account has; a chat is not logged as a warning.
-  const calm = line.level === undefined || levels.indexOf(line.level) <= levels.indexOf('info')
-  return calm && chatRole.test(line.text)
+  // "role" is also what an account has.
+  return isCalm(line) && chatRole.test(line.text)
+}
+
+function isDocument({ printed, at, line, field }: Place): boolean {
+  if (!isCalm(line)) return false
+  const before = printed.slice(0, at)
+  const inside = field ?? quotedField.exec(before)?.[1]
+  return (
+    document.test(printed) ||
+    publication.test(before) ||
+    (inside !== undefined && (writtenFields.test(inside) || chatFields.test(inside)))
+  )
 }
 
 /** Inside the request line of an access log; or anywhere in one whose request went well. */
