@@ -1,10 +1,13 @@
 import { beforeAll, expect, test } from 'vitest'
+import type { Catalog } from '../src/catalog/compile.js'
 import { createTextDetector, type TextDetector } from '../src/correlate/text.js'
 import { bundledCatalog, noon } from './support/core.js'
 
+let catalog: Catalog
 let detect: TextDetector
 beforeAll(async () => {
-  detect = createTextDetector(await bundledCatalog(), { redact: (text) => text })
+  catalog = await bundledCatalog()
+  detect = createTextDetector(catalog, { redact: (text) => text })
 })
 
 const typesIn = (text: string) =>
@@ -111,4 +114,14 @@ test.each([
   'DEBUG OrchestrationContext field required by spec v2',
 ])('silent: %s', (text) => {
   expect(typesIn(text)).toEqual([])
+})
+
+test('the gate comes first whatever else the record shows', () => {
+  const gate =
+    'pydantic_core._pydantic_core.ValidationError: 1 validation error for OrchestrationContext\nrun_id\n  Field required [type=missing, input_value={}, input_type=dict]'
+  const wrong = catalog.patterns
+    .flatMap(({ id, examples }) => (examples?.match ?? []).map((text) => ({ id, text })))
+    .filter(({ text }) => typesIn(`${text}\n${gate}`)[0]?.type !== 'ORCHESTRATION_CONTEXT_MISSING')
+
+  expect(wrong.map(({ id, text }) => `${id}: ${text.slice(0, 100)}`)).toEqual([])
 })

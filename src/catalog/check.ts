@@ -120,7 +120,10 @@ function holes(type: FailureType, { patterns }: Catalog): Problem[] {
 
 function alwaysCaptures(pattern: CompiledPattern, name: string): boolean {
   return (
-    pattern.captures.includes(name) &&
-    (pattern.examples?.match ?? []).every((text) => matchPattern(pattern, decodeText(text, plainly))?.captures[name])
+    pattern.set[name] !== undefined ||
+    (pattern.captures.includes(name) &&
+      (pattern.examples?.match ?? []).every(
+        (text) => matchPattern(pattern, decodeText(text, plainly))?.captures[name],
+      ))
   )
 }

@@ -37,6 +37,8 @@ export type FailureType = Readonly<{
   groupBy: readonly string[]
   causedBy: readonly string[]
   suppresses: readonly string[]
+  /** Listed before whatever else a record shows. */
+  first: boolean
   enabled: boolean
   advice: Advice
 }>
@@ -60,6 +62,8 @@ export type CompiledPattern = Readonly<{
   expression: RE2
   unless: RE2 | undefined
   captures: readonly string[]
+  /** What every match is said to have captured besides. */
+  set: Readonly<Record<string, string>>
   atoms: readonly string[] | undefined
   confidence: number
   minLevel: number
@@ -184,6 +188,7 @@ function buildType(type: string, { entry, file }: Definition, { groups, override
     groupBy: entry.group_by ?? ['service'],
     causedBy: entry.caused_by ?? [],
     suppresses: entry.suppresses ?? [],
+    first: entry.first ?? false,
     enabled: override?.enabled ?? true,
     advice: {
       explanation: entry.explanation,
@@ -257,7 +262,7 @@ class PatternError extends Error {
 }
 
 type Compilable = Pick<Pattern, 'match' | 'min_level' | 'quoted' | 'confidence'> &
-  Partial<Pick<Pattern, 'unless' | 'message' | 'only' | 'except' | 'examples' | 'explanation' | 'recovery'>>
+  Partial<Pick<Pattern, 'unless' | 'message' | 'set' | 'only' | 'except' | 'examples' | 'explanation' | 'recovery'>>
 
 function compilePattern(
   pattern: Compilable,
@@ -268,8 +273,9 @@ function compilePattern(
   const unless =
     pattern.unless === undefined ? undefined : compileExpression('unless', pattern.unless, 'u').expression
   const captures = captureNames(tree)
+  const set = pattern.set ?? {}
   const unknown = [...(pattern.message ?? '').matchAll(/\{(\w+)(?:\|[^{}]*)?\}/g)].find(
-    ([, name = '']) => !captures.includes(name),
+    ([, name = '']) => !captures.includes(name) && set[name] === undefined,
   )
   if (unknown) throw new PatternError(`message: {${unknown[1]}} is no capture of "match"`)
   const { waits, ...identity } = shared
@@ -282,6 +288,7 @@ function compilePattern(
     expression,
     unless,
     captures,
+    set,
     atoms: atomsOf(tree),
     confidence: pattern.confidence,
     minLevel: levels.indexOf(pattern.min_level),

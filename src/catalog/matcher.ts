@@ -43,7 +43,9 @@ export function createMatcher({ patterns, types }: Pick<Catalog, 'patterns' | 't
       )
       return [...best.values()]
         .filter(({ type, pattern }) => pattern.recovers || !suppressed.has(type))
-        .toSorted((a, b) => rank(b) - rank(a) || b.pattern.confidence - a.pattern.confidence || a.at - b.at)
+        .toSorted(
+          (a, b) => descending(rank(a), rank(b)) || b.pattern.confidence - a.pattern.confidence || a.at - b.at,
+        )
     },
     line(line, { service, source }, { first }) {
       const matched = candidates(line.text).filter((pattern) => matchesIn(pattern, line.text))
@@ -118,7 +120,7 @@ function doubt(
 }
 
 function findingOf(pattern: CompiledPattern, found: RegExpExecArray): Finding {
-  const captures: Record<string, string> = {}
+  const captures: Record<string, string> = { ...pattern.set }
   for (const name of pattern.captures) {
     const value: string | undefined = found.groups?.[name]
     if (value !== undefined) captures[name] = value
@@ -126,7 +128,10 @@ function findingOf(pattern: CompiledPattern, found: RegExpExecArray): Finding {
   return { type: pattern.type, pattern, captures, at: found.index }
 }
 
-/** A type that suppresses others is more specific than they are. */
+/** Two that are to be first come as equals. */
+const descending = (a: number, b: number): number => (a === b ? 0 : b - a)
+
+/** A type that suppresses others is more specific than they are; one that is to be first outranks all. */
 function specificity(types: Catalog['types']): (finding: Finding) => number {
   const depth = new Map<string, number>()
   const measure = (type: string, seen: readonly string[]): number => {
@@ -138,5 +143,5 @@ function specificity(types: Catalog['types']): (finding: Finding) => number {
     depth.set(type, own)
     return own
   }
-  return ({ type }) => measure(type, [])
+  return ({ type }) => (types.get(type)?.first ? Infinity : measure(type, []))
 }

@@ -60,6 +60,8 @@ export const Pattern = z.strictObject({
   quoted: z.boolean().default(false),
   confidence: z.number().min(0).max(1).default(0.9),
   message: Text.optional(),
+  /** Values that every match has, like captures, where the expression does not find them in the text: `{"provider": "anthropic"}`. */
+  set: z.record(z.string().regex(/^\w{1,64}$/, 'a name of letters, digits and "_" is expected'), Text).optional(),
   only: Scope.optional(),
   except: Scope.optional(),
   examples: z.strictObject({
@@ -98,6 +100,8 @@ const definitionFields = {
   group_by: z.array(z.string().min(1).max(64)).max(8).optional(),
   caused_by: z.array(TypeName).optional(),
   suppresses: z.array(TypeName).optional(),
+  /** Listed before whatever else a record shows. */
+  first: z.boolean().optional(),
   recovered_by: z.string().min(1).max(4000).optional(),
   only: Scope.optional(),
   except: Scope.optional(),

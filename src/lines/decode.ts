@@ -190,11 +190,15 @@ function inLines(text: string): string {
   return printed.endsWith('}') ? printed.replace(winstonSimple, '$1\n$2') : printed
 }
 
+/** A message that has begun, and gone on for some words. */
+const prose = /[A-Za-z]: (?:\S+ )*?[a-z]+ (?:\S+ )*?[a-z]+ $/
+
 /** The level a plain line names near its front. */
 function levelOf(text: string): Level | undefined {
   // A word that the cut goes through is none.
   const front = text.length > levelCharactersMax ? text.slice(0, levelCharactersMax).replace(/\S+$/, '') : text
   const found = levelWord.exec(front)
+  if (found?.[1] !== undefined && prose.test(front.slice(0, found.index + 1))) return undefined
   const name = found?.slice(1).find((word) => word !== undefined)
   return name === undefined ? undefined : levelNames[name.toLowerCase()]
 }

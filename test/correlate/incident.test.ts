@@ -39,6 +39,7 @@ const typeOf = (type: string, causedBy: readonly string[] = []): [string, Failur
     groupBy: ['service'],
     causedBy,
     suppresses: [],
+    first: false,
     enabled: true,
     advice: { explanation: undefined, impact: undefined, recovery: undefined, escalationLevel: 1, mttrMs: undefined },
   },

@@ -10,7 +10,7 @@ const hourMs = 3_600_000
 const type: FailureType = {
   type: 'THING_BROKE', family: 'test', file: 'test.json', title: 'Thing broke', severity: 'high', category: 'platform', component: '$service',
   threshold: { count: 1, windowMs: hourMs, from: 'test', why: undefined }, quietMs: 900_000, groupBy: ['service'], causedBy: [],
-  suppresses: [], enabled: true, advice: { explanation: undefined, impact: undefined, recovery: undefined, escalationLevel: 1, mttrMs: undefined },
+  suppresses: [], first: false, enabled: true, advice: { explanation: undefined, impact: undefined, recovery: undefined, escalationLevel: 1, mttrMs: undefined },
 } // prettier-ignore
 
 const clocks = () => createClocks({ latenessMs: 120_000 })
