@@ -29,7 +29,7 @@ function losesItsPlace({ source }: CompiledPattern, { text, wrapped }: { text: s
 const places: readonly string[] = ['textStart', 'textEnd', 'lineStart', 'lineEnd']
 
 /** Each example goes through one wrapper in so many, and each wrapper takes one example in so many; SUPERSET=all takes every one. */
-const share = process.env['SUPERSET'] === 'all' ? 1 : 7
+const sampling = process.env['SUPERSET'] === 'all' ? 1 : 7
 
 const plainly = { hints: { toUtcMs: () => 0, arrivalMs: 0 }, redact: (text: string) => text }
 
@@ -59,7 +59,7 @@ test.each(Object.keys(wrappers))('the examples of the patterns are found in the 
   const wrap = wrappers[name]
   const nth = Object.keys(wrappers).indexOf(name)
   const lost = all.flatMap(({ text, findings }, index) => {
-    if ((index + nth) % share !== 0) return []
+    if ((index + nth) % sampling !== 0) return []
     const wrapped = wrap?.(text) ?? ''
     const found = typesIn(wrapped)
     return findings
