@@ -37,6 +37,7 @@ export type Kind = 'stamped' | 'head' | 'indented' | 'follow' | 'traceback' | 'b
 
 const levelHead =
   /^[[(<]?(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|ERR|CRITICAL|CRIT|FATAL|SEVERE|ALERT|EMERG)(?:[\]:>)]| {1,2}[-:[(]|\t| {2,}\S)/
+const errorHead = /^[[(<]?(?:ERROR|ERR|CRITICAL|CRIT|FATAL|SEVERE|ALERT|EMERG)(?:[\]:>)]| {1,2}[-:[(]|\t| {2,}\S)/
 const jsonHead = /^\{\s*"|^\{$/
 const logfmtHead = /^(?:[a-z_]\w*=(?:"[^"]*"|\S*) ){0,3}(?:level|lvl|ts|time|msg)=/
 /** Lines that only ever stand inside something larger: causes, goroutines, SQLAlchemy's footers, closing brackets. */
@@ -60,6 +61,8 @@ export function classify(text: string, hints: Hints): Kind {
   if (findStamp(text, hints)) return 'stamped'
   if (follow.test(text)) return 'follow'
   if (journalField.test(text)) return isJournalExport(text) ? 'stamped' : 'follow'
+  // What a logger prints under an error without a time belongs to it, as it does under one with a time.
+  if (errorHead.test(text)) return 'stamped'
   return levelHead.test(text) || logfmtHead.test(text) ? 'head' : 'plain'
 }
 
@@ -193,7 +196,9 @@ export function createFramer({ bytes, base, ending, hints, decidedTo }: Window):
     const wrapper = unwrap(text)
     const indent = wrapper.stream === '' ? indentation(start) : 0
     const above = indent >= marginMin ? streamAbove(start, indent) : undefined
-    return { start, end, wrapper: above ? { ...wrapper, stream: above.stream } : wrapper, cut: keptEnd < textEnd }
+    const cut = keptEnd < textEnd
+    if (!above) return { start, end, wrapper, cut }
+    return { start, end, wrapper: { ...wrapper, stream: above.stream }, cut, kind: 'follow' }
   }
 
   /** The physical lines of the same stream before `start`, newest first, as far as a head can lie. */
