@@ -44,6 +44,8 @@ const logfmtHead = /^(?:[a-z_]\w*=(?:"[^"]*"|\S*) ){0,3}(?:level|lvl|ts|time|msg
 const follow =
   /^(?:Caused by: |Suppressed: |\.\.\. \d+ more|During handling of the above exception|The above exception was the direct cause|goroutine \d+ |created by |exit status \d|\[SQL: |\[parameters: |\(Background on this error at|\[signal SIG|note: run with |note: |at [\w$.<>]+[ (]|[}\])]+[;,]?\s*$|Troubleshooting URL: |\^+$)/
 const traceback = /^(?:Traceback \(most recent call last\):|Exception Group Traceback)/
+/** winston's simple format; as a head it would end what libraries print above such a line. */
+const winstonError = /^error: /
 const javaHead = /^[A-Z][a-z]{2} \d{1,2}, \d{4} \d{1,2}:\d{2}:\d{2}[ \u202f][AP]M /
 const javaLevel = /^(?:SEVERE|WARNING|INFO|CONFIG|FINE|FINER|FINEST): /
 const journalField = /^(?:_[A-Z_0-9]+|MESSAGE|PRIORITY|SYSLOG_[A-Z]+)=/
@@ -67,10 +69,12 @@ export function classify(text: string, hints: Hints): Kind {
 }
 
 /** What is known of a record while its lines are joined. */
-type Joining = { head: Kind; last: Kind; lastText: string; frames: boolean; block: boolean; chained: boolean }
+/** `open`: its first line is a logger's, so that any line that is no other one's belongs to it. */
+type Joining = { open: boolean; last: Kind; lastText: string; frames: boolean; block: boolean; chained: boolean }
 
 function beginJoining(line: Line): Joining {
-  const joining = { head: line.kind, last: line.kind, lastText: '', frames: false, block: false, chained: false }
+  const open = line.kind === 'stamped' || winstonError.test(line.text)
+  const joining = { open, last: line.kind, lastText: '', frames: false, block: false, chained: false }
   advance(joining, line)
   return joining
 }
@@ -97,13 +101,13 @@ function joins(record: Joining, line: Line, next: Line | 'unread' | undefined): 
     case 'follow':
       return true
     case 'traceback':
-      return record.head === 'stamped' || record.last === 'head' || record.chained || record.lastText.endsWith(':')
+      return record.open || record.last === 'head' || record.chained || record.lastText.endsWith(':')
     case 'blank':
-      if (record.head === 'stamped' || record.chained) return true
+      if (record.open || record.chained) return true
       if (next === 'unread') return undefined
       return next?.kind === 'follow' || (record.last === 'indented' && exceptionLine.test(next?.text ?? ''))
     case 'plain':
-      if (record.head === 'stamped' || (record.frames && record.last !== 'blank')) return true
+      if (record.open || (record.frames && record.last !== 'blank')) return true
       if (record.last === 'blank' && exceptionLine.test(line.text)) return true
       if (!record.block) return false
       return next === 'unread' ? undefined : next?.kind === 'indented'
