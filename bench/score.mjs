@@ -135,15 +135,13 @@ function report(name, { sum }) {
 }
 
 if (flags.wrappers) {
-  const found = new Set(
-    items.filter(({ text, label }) => label !== 'NONE' && asText(text).length > 0).map(({ id }) => id),
-  )
+  const missed = new Set(plain.wrong.filter(({ kind }) => kind === 'MISSED').map(({ item }) => item.id))
   for (const [name, wrap] of Object.entries(wrappers))
     for (const way of ['text', 'log']) {
       const detect = way === 'text' ? asText : asLog
       const scored = score(({ text }) => detect(wrap(text)))
-      const lost = scored.wrong.filter(({ kind, item }) => kind === 'MISSED' && found.has(item.id))
+      const lost = scored.wrong.filter(({ kind, item }) => kind === 'MISSED' && !missed.has(item.id))
       report(`${name}, as ${way}`, scored)
-      for (const { item } of lost) out(`    lost ${item.id} ${item.label} ${shown(item.text)}`)
+      if (!flags.json) for (const { item } of lost) out(`    lost ${item.id} ${item.label} ${shown(item.text)}`)
     }
 }
