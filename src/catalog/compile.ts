@@ -126,10 +126,20 @@ export function compileCatalog(sources: CatalogSources, options: CompileOptions)
   )
   const suppressed = new Set([...types.values()].flatMap(({ suppresses }) => suppresses))
   const patterns = new Map<string, CompiledPattern>()
+  const folderOf = new Map(sources.families.map(({ file, folder }) => [file, folder] as const))
   for (const file of sources.families)
     for (const failure of file.family.failures) {
       if (!types.has(failure.type)) continue
-      for (const compiled of compileFailure(file, failure, suppressed, problems)) patterns.set(compiled.id, compiled)
+      for (const compiled of compileFailure(file, failure, suppressed, problems)) {
+        const known = patterns.get(compiled.id)
+        if (known && known.file !== file.file && folderOf.get(known.file) === file.folder)
+          problems.push({
+            file: file.file,
+            pattern: compiled.id,
+            message: `stands in ${known.file} too; this one is used`,
+          })
+        patterns.set(compiled.id, compiled)
+      }
     }
   checkNames(types, problems)
   for (const name of Object.keys(options.overrides))
@@ -274,8 +284,9 @@ function compilePattern(
     pattern.unless === undefined ? undefined : compileExpression('unless', pattern.unless, 'u').expression
   const captures = captureNames(tree)
   const set = pattern.set ?? {}
+  if (captures.includes('__proto__')) throw new PatternError('match: a capture cannot be called __proto__')
   const unknown = [...(pattern.message ?? '').matchAll(/\{(\w+)(?:\|[^{}]*)?\}/g)].find(
-    ([, name = '']) => !captures.includes(name) && set[name] === undefined,
+    ([, name = '']) => !captures.includes(name) && !Object.hasOwn(set, name),
   )
   if (unknown) throw new PatternError(`message: {${unknown[1]}} is no capture of "match"`)
   const { waits, ...identity } = shared

@@ -15,7 +15,12 @@ export function parseJson(text: string, file: string): unknown {
     return JSON.parse(text)
   } catch (cause) {
     const errors: ParseError[] = []
-    parse(text, errors, { disallowComments: true })
+    try {
+      parse(text, errors, { disallowComments: true })
+    } catch (error) {
+      if (error instanceof RangeError) throw new JsonError(`${file}: nested too deeply`, { cause: error })
+      throw error
+    }
     const [first] = errors
     const before = text.slice(0, first?.offset ?? text.length)
     const line = before.split('\n').length

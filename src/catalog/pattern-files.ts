@@ -122,6 +122,7 @@ async function readInto(
     problems.push({ file, pattern, message })
   }
   try {
+    if (!(await stat(file)).isFile()) return report('is not a file')
     const raw = parseJson(await readFile(file, 'utf8'), file)
     if (basename(file) === 'topology.json') good.topologies.set(file, TopologyFile.parse(raw))
     else if (basename(file) === 'cascades.json') good.cascades.set(file, parseCascades(raw, report))

@@ -35,6 +35,8 @@ const Threshold = z.strictObject({
 /** Scope by name globs: `service` is the record's, `source` its identity such as `file:/var/log/api.log`. */
 const Scope = z.strictObject({ service: z.array(Text).optional(), source: z.array(Text).optional() })
 
+export const exampleCharactersMax = 20_000
+
 const Explanation = z.strictObject({
   root_cause: Text,
   recommendations: Texts.default([]),
@@ -65,8 +67,8 @@ export const Pattern = z.strictObject({
   only: Scope.optional(),
   except: Scope.optional(),
   examples: z.strictObject({
-    match: z.array(z.string().min(1).max(20_000)).min(1),
-    ignore: z.array(z.string().min(1).max(20_000)).min(1),
+    match: z.array(z.string().min(1).max(exampleCharactersMax)).min(1),
+    ignore: z.array(z.string().min(1).max(exampleCharactersMax)).min(1),
   }),
   /** What this form of the failure means, where that is more than its type says: the cause is said instead, the steps come first. */
   explanation: Explanation.partial().optional(),

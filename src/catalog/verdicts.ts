@@ -19,7 +19,7 @@ export type Verdict = Readonly<{ pattern: CompiledPattern; printed: string; capt
   )
 
 /** A pattern that matched as far as `matched`, and then wanted `wanted`. */
-export type NearMiss = Readonly<{ pattern: CompiledPattern; printed: string; matched: string; wanted: string }>
+export type NearMiss = Readonly<{ pattern: CompiledPattern; literals: number; matched: string; wanted: string }>
 
 export type Explained = Readonly<{ verdicts: readonly Verdict[]; nearMisses: readonly NearMiss[] }>
 
@@ -31,19 +31,17 @@ const nearCharactersMin = 6
 export function explainMatches(catalog: Catalog, decoded: Decoded, origin: Origin): Explained {
   const counting = createMatcher(catalog).record(decoded, origin)
   const verdicts: Verdict[] = []
-  const nearMisses: NearMiss[] = []
+  const unmatched: CompiledPattern[] = []
   for (const pattern of catalog.patterns) {
     const found = pattern.expression.exec(resetTo(pattern, decoded.text))
     if (found) verdicts.push(verdictOn(pattern, { decoded, origin, counting, catalog, printed: found[0] }))
-    else {
-      const near = nearMiss(pattern, decoded.text)
-      if (near) nearMisses.push(near)
-    }
+    else unmatched.push(pattern)
   }
+  const nearMisses = kin(unmatched, decoded.text).flatMap((pattern) => nearMiss(pattern, decoded.text) ?? [])
   const order = ['counts', 'outranked', 'suppressed', 'refused']
   return {
     verdicts: verdicts.toSorted((a, b) => order.indexOf(a.outcome) - order.indexOf(b.outcome)),
-    nearMisses: nearMisses.toSorted((a, b) => b.printed.length - a.printed.length).slice(0, nearMissesMax),
+    nearMisses: nearMisses.toSorted((a, b) => b.literals - a.literals).slice(0, nearMissesMax),
   }
 }
 
@@ -85,46 +83,52 @@ function textAt({ pattern, at }: Finding, { text }: Decoded): string {
   return pattern.expression.exec(text)?.[0] ?? ''
 }
 
-/** How far into an expression a text goes: the longest run of its clauses, from the front or else from the back, that matches. */
-function nearMiss(pattern: CompiledPattern, text: string): NearMiss | undefined {
-  const lower = text.toLowerCase()
-  if (!pattern.atoms?.some((atom) => lower.includes(atom))) return undefined
-  const misses = alternatives(parseRegex(pattern.source)).flatMap((clauses): NearMiss[] => {
-    const forward = longest(clauses.length - 1, (length) => clauses.slice(0, length), text)
-    if (forward) {
-      const wanted = clauses.slice(forward.length)
-      return [
-        {
-          pattern,
-          printed: forward.printed,
-          matched: readable(clauses.slice(0, forward.length)),
-          wanted: readable(wanted),
-        },
-      ]
-    }
-    const backward = longest(clauses.length - 1, (length) => clauses.slice(-length), text)
-    if (!backward) return []
-    const missing = clauses.slice(0, clauses.length - backward.length)
-    return [
-      {
-        pattern,
-        printed: backward.printed,
-        matched: readable(clauses.slice(-backward.length)),
-        wanted: `${readable(missing)} before it`,
-      },
-    ]
-  })
-  return misses.toSorted((a, b) => b.printed.length - a.printed.length)[0]
+/** So many patterns are looked at clause by clause. */
+const kinMax = 30
+
+/** The patterns that share the most words with a text. */
+function kin(patterns: readonly CompiledPattern[], text: string): CompiledPattern[] {
+  const present = new Set(text.toLowerCase().match(/[a-z]{4,}/g) ?? [])
+  const shared = ({ atoms = [] }: CompiledPattern): number =>
+    Math.max(
+      0,
+      ...atoms.map((atom) => (atom.match(/[a-z]{4,}/g) ?? []).filter((word) => present.has(word)).join('').length),
+    )
+  return patterns
+    .map((pattern) => ({ pattern, letters: shared(pattern) }))
+    .filter(({ letters }) => letters >= nearCharactersMin)
+    .toSorted((a, b) => b.letters - a.letters)
+    .slice(0, kinMax)
+    .map(({ pattern }) => pattern)
 }
 
-function longest(
-  most: number,
-  part: (length: number) => readonly Regex[],
-  text: string,
-): { length: number; printed: string } | undefined {
+/** How far into an expression a text goes: the longest run of its clauses, from the front or else from the back, that matches. */
+function nearMiss(pattern: CompiledPattern, text: string): NearMiss | undefined {
+  const misses = alternatives(parseRegex(pattern.source)).flatMap((clauses): NearMiss[] => {
+    const most = clauses.length - 1
+    const forward = longest(most, (length) => clauses.slice(0, length), text)
+    const backward = longest(most, (length) => clauses.slice(-length), text)
+    if (forward && forward.literals >= (backward?.literals ?? 0)) {
+      const { part, literals } = forward
+      return [{ pattern, literals, matched: readable(part), wanted: readable(clauses.slice(part.length)) }]
+    }
+    if (!backward) return []
+    const { part, literals } = backward
+    const missing = clauses.slice(0, clauses.length - part.length)
+    return [{ pattern, literals, matched: readable(part), wanted: `${readable(missing)} before it` }]
+  })
+  return misses.toSorted((a, b) => b.literals - a.literals)[0]
+}
+
+type Run = Readonly<{ part: readonly Regex[]; literals: number }>
+
+/** The longest run that matches and holds enough text of its own: a wildcard matches anything. */
+function longest(most: number, run: (length: number) => readonly Regex[], text: string): Run | undefined {
   for (let length = most; length > 0; length--) {
-    const printed = new RE2(said(part(length)), 'u').exec(text)?.[0] ?? ''
-    if (printed.trim().length >= nearCharactersMin) return { length, printed }
+    const part = run(length)
+    const literals = part.reduce((sum, clause) => sum + (clause.kind === 'sequence' ? clause.parts.length : 0), 0)
+    if (literals < nearCharactersMin) return undefined
+    if (new RE2(said(part), 'u').test(text)) return { part, literals }
   }
   return undefined
 }
@@ -149,8 +153,10 @@ function words(parts: readonly Regex[]): Regex[] {
     word = []
   }
   for (const part of parts) {
-    if (part.kind === 'class' && isOneCharacter(part)) word.push(part)
-    else {
+    if (part.kind === 'class' && isOneCharacter(part)) {
+      word.push(part)
+      if (isSpace(part)) end()
+    } else {
       end()
       clauses.push(part)
     }
@@ -158,6 +164,8 @@ function words(parts: readonly Regex[]): Regex[] {
   end()
   return clauses
 }
+
+const isSpace = ({ ranges }: Extract<Regex, { kind: 'class' }>): boolean => ranges[0]?.[0] === 0x20
 
 const isOneCharacter = ({ ranges, negated, unicode }: Extract<Regex, { kind: 'class' }>): boolean =>
   !negated && unicode.length === 0 && ranges.every(([low, high]) => low === high) && ranges.length <= 2

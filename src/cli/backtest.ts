@@ -3,11 +3,11 @@ import { glob } from 'tinyglobby'
 import { loadPatterns, redactOf } from '../app.js'
 import type { Catalog } from '../catalog/compile.js'
 import type { FailureEvent } from '../changes.js'
-import { parseConfig } from '../config/config.js'
 import type { Match } from '../detect/failure.js'
 import { createPipeline } from '../pipeline.js'
 import { readArguments, UsageError } from './arguments.js'
-import { columnsOf, createPainter, visible, wantsColour, wrapped } from './print.js'
+import { configHere } from './config-file.js'
+import { columnsOf, counted, createPainter, visible, wantsColour, wrapped } from './print.js'
 import { scanInputs } from './scan-input.js'
 
 export const backtestHelp = `faultline patterns backtest [options] FILE --against GLOB …
@@ -44,7 +44,7 @@ export async function backtest(args: readonly string[]): Promise<number> {
   if (!Number.isInteger(samplesMax) || samplesMax < 0)
     throw new UsageError(`--samples: a whole number is expected, not "${values.samples}"`)
   const file = resolve(name)
-  const config = parseConfig({ environment: process.env, flags: { patterns: [file] } })
+  const config = configHere([file])
   const catalog = await loadPatterns(config, { bundled: !values['no-bundled'] }).load()
   const logs = (await Promise.all(values.against.map(filesOf))).flat()
   const own = new Map(catalog.patterns.filter((pattern) => pattern.file === file).map(({ id }) => [id, newTally()]))
@@ -71,7 +71,7 @@ export async function backtest(args: readonly string[]): Promise<number> {
   for (const { pattern, message } of problems)
     process.stderr.write(`faultline: ${name}: ${pattern ? `${pattern}: ` : ''}${message}\n`)
   const report = { catalog, own, raised, lines, logs: logs.length }
-  process.stdout.write(values.json ? asJson(report) : asText(report))
+  if (own.size > 0) process.stdout.write(values.json ? asJson(report) : asText(report))
   return unreadable > 0 || problems.length > 0 ? 2 : 0
 }
 
@@ -125,14 +125,14 @@ function asJson({ own, raised }: Report): string {
 function asText({ catalog, own, raised, lines, logs }: Report): string {
   const paint = createPainter(wantsColour(process.stdout))
   const columns = columnsOf(process.stdout)
-  const out: string[] = [`${lines} lines of ${logs} ${logs === 1 ? 'file' : 'files'}`]
+  const out: string[] = [`${counted(lines, 'line')} of ${counted(logs, 'file')}`]
   for (const [id, tally] of own) {
     const type = catalog.patterns.find((pattern) => pattern.id === id)?.type ?? ''
     const threshold = catalog.types.get(type)?.threshold
     const busiest = Math.max(0, ...tally.hours.values())
     out.push('', paint(`${id} (${type})`, '1'))
     out.push(
-      `  ${tally.count} records in ${tally.hours.size} hours, ${busiest} in the busiest hour; threshold ${threshold?.count ?? 1} in ${(threshold?.windowMs ?? hourMs) / 60_000} min`,
+      `  ${counted(tally.count, 'record')} in ${counted(tally.hours.size, 'hour')}, ${busiest} in the busiest hour; threshold ${threshold?.count ?? 1} in ${(threshold?.windowMs ?? hourMs) / 60_000} min`,
     )
     if (tally.count > 0) out.push(...histogram(tally))
     for (const { atMs, source, text } of tally.samples)

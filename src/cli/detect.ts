@@ -1,9 +1,9 @@
 import { createInterface } from 'node:readline'
 import { loadPatterns, redactOf } from '../app.js'
-import { parseConfig } from '../config/config.js'
 import { createTextDetector } from '../correlate/text.js'
 import { detectionToWire } from '../server/wire.js'
 import { readArguments, UsageError } from './arguments.js'
+import { configHere } from './config-file.js'
 
 export const detectHelp = `faultline detect [options]
 
@@ -21,10 +21,7 @@ export async function detect(args: readonly string[]): Promise<number> {
     'no-bundled': { type: 'boolean', default: false },
   })
   if (positionals.length > 0) throw new UsageError(`detect reads standard input; "${positionals[0]}" is too much`)
-  const config = parseConfig({
-    environment: process.env,
-    flags: values.patterns ? { patterns: values.patterns } : {},
-  })
+  const config = configHere(values.patterns)
   const catalog = await loadPatterns(config, { bundled: !values['no-bundled'] }).load()
   for (const { file, pattern, message } of catalog.problems)
     process.stderr.write(`faultline: ${file}: ${pattern ? `${pattern}: ` : ''}${message}\n`)

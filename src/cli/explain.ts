@@ -2,12 +2,13 @@ import { text as readAll } from 'node:stream/consumers'
 import { loadPatterns, redactOf } from '../app.js'
 import type { Catalog, FailureType } from '../catalog/compile.js'
 import { explainMatches, type NearMiss, type Verdict } from '../catalog/verdicts.js'
-import { parseConfig, type Config } from '../config/config.js'
+import type { Config } from '../config/config.js'
 import { createTextDetector, explainDetection, type Detection } from '../correlate/text.js'
 import { decodeText, type Decoded } from '../lines/decode.js'
 import { createFramer, type LogRecord } from '../lines/record.js'
 import { zoneRule, type Hints } from '../lines/timestamp.js'
 import { readArguments, UsageError } from './arguments.js'
+import { configHere } from './config-file.js'
 import { columnsOf, createPainter, visible, wantsColour, wrapped } from './print.js'
 
 export const explainHelp = `faultline explain [options] [TEXT|-]
@@ -35,19 +36,24 @@ export async function explain(args: readonly string[]): Promise<number> {
   const [given = '-'] = positionals
   const text = given === '-' ? await readAll(process.stdin) : given
   if (text.trim() === '') throw new UsageError('explain: there is no text to explain')
-  const config = parseConfig({
-    environment: process.env,
-    flags: values.patterns ? { patterns: values.patterns } : {},
-  })
+  const config = configHere(values.patterns)
   const catalog = await loadPatterns(config, { bundled: !values['no-bundled'] }).load()
   for (const { file, pattern, message } of catalog.problems)
     process.stderr.write(`faultline: ${file}: ${pattern ? `${pattern}: ` : ''}${message}\n`)
   const records = frame(text, config)
   const say = createSayer(catalog, { config, service: values.service })
-  for (const [index, record] of records.entries())
+  for (const [index, record] of records.slice(0, recordsMax).entries())
     process.stdout.write(`${say(record, `Record ${index + 1} of ${records.length}`)}\n`)
+  if (records.length > recordsMax)
+    process.stdout.write(
+      `${records.length - recordsMax} more records are not explained; "faultline scan -" reads them all\n`,
+    )
   return 0
 }
+
+/** For people: who pastes more wants a report. */
+const recordsMax = 20
+const shownLinesMax = 60
 
 const shownCharactersMax = 300
 const shortened = (text: string): string =>
@@ -96,7 +102,9 @@ function createSayer(catalog: Catalog, { config, service }: { config: Config; se
       `  service    ${visible(decoded.service ?? `none: ${service}`)}`,
       ...(keys.length > 0 ? paragraph(`keys       ${keys.join(' ')}`, 2, 13) : []),
       '  text',
-      ...decoded.text.split('\n').flatMap((line) => wrapped(visible(line), { columns, indent: 4, hanging: 6 })),
+      ...decoded.text
+        .split('\n', shownLinesMax)
+        .flatMap((line) => wrapped(visible(shortened(line)), { columns, indent: 4, hanging: 6 })),
     ]
   }
 

@@ -3,7 +3,7 @@ import { text as readAll } from 'node:stream/consumers'
 import { compileCatalog } from '../catalog/compile.js'
 import { draftFamily } from '../catalog/draft.js'
 import { proveExamples } from '../catalog/examples.js'
-import { Family } from '../catalog/schema.js'
+import { exampleCharactersMax, Family } from '../catalog/schema.js'
 import { decodeText } from '../lines/decode.js'
 import { readArguments, UsageError } from './arguments.js'
 
@@ -29,6 +29,10 @@ export async function newPattern(args: readonly string[]): Promise<number> {
   const [given = '-'] = positionals
   const text = (given === '-' ? await readAll(process.stdin) : given).replace(/\r?\n$/, '')
   if (text.trim() === '') throw new UsageError('patterns new: there is no text to begin from')
+  if (text.length > exampleCharactersMax)
+    throw new UsageError(
+      `patterns new: the text has ${text.length} characters, and an example may have ${exampleCharactersMax}; paste the one record`,
+    )
   const decoded = decodeText(text, { hints: { toUtcMs: () => 0, arrivalMs: Date.now() }, redact: (each) => each })
   const family = draftFamily(decoded, text, { family: values.family, type: values.type })
   const { success, error } = Family.safeParse(family)

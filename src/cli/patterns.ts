@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { bundledPatterns, loadPatterns } from '../app.js'
 import { checkCatalog } from '../catalog/check.js'
@@ -6,7 +7,9 @@ import { parseConfig } from '../config/config.js'
 import { problemToWire, typeToWire } from '../server/wire.js'
 import { readArguments, UsageError } from './arguments.js'
 import { backtest, backtestHelp } from './backtest.js'
+import { configHere } from './config-file.js'
 import { newPattern, newPatternHelp } from './new-pattern.js'
+import { counted } from './print.js'
 
 const patternsHelp = `faultline patterns list [--json] [--patterns DIR …] [--no-bundled]
 faultline patterns check [--json] DIR
@@ -52,10 +55,7 @@ async function list(args: readonly string[]): Promise<number> {
     patterns: { type: 'string', multiple: true },
     'no-bundled': { type: 'boolean', default: false },
   })
-  const config = parseConfig({
-    environment: process.env,
-    flags: values.patterns ? { patterns: values.patterns } : {},
-  })
+  const config = configHere(values.patterns)
   const catalog = await loadPatterns(config, { bundled: !values['no-bundled'] }).load()
   const types = [...catalog.types.values()].toSorted((a, b) => (a.type < b.type ? -1 : 1))
   if (values.json) for (const type of types) out(JSON.stringify(typeToWire(type, catalog.patterns)))
@@ -77,6 +77,8 @@ async function check(args: readonly string[]): Promise<number> {
   const [folder, ...others] = positionals
   if (folder === undefined || others.length > 0) throw new UsageError('patterns check: one folder is expected')
   const path = resolve(folder)
+  if (statSync(path, { throwIfNoEntry: false })?.isFile())
+    throw new UsageError(`patterns check: ${folder} is a file; name its folder`)
   const config = parseConfig({
     environment: process.env,
     flags: { patterns: path === bundledPatterns ? [] : [path] },
@@ -91,11 +93,11 @@ async function check(args: readonly string[]): Promise<number> {
   } else {
     for (const problem of own) out(sayProblem(problem))
     for (const warning of warnings) out(`warning: ${sayProblem(warning)}`)
-    const count = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`
     out(
-      `${count(checked.length, 'good pattern')}, ${count(own.length, 'problem')}, ${count(warnings.length, 'warning')}`,
+      `${counted(checked.length, 'good pattern')}, ${counted(own.length, 'problem')}, ${counted(warnings.length, 'warning')}`,
     )
   }
+  if (own.length + checked.length === 0) process.stderr.write(`faultline: ${folder} holds no patterns\n`)
   // A folder without patterns is most often the wrong folder.
   return own.length > 0 || checked.length === 0 ? 1 : 0
 }

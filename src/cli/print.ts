@@ -5,9 +5,13 @@ import type { Change } from '../changes.js'
 
 const colours: Readonly<Record<Severity, string>> = { low: '36', medium: '33', high: '31', critical: '1;31' }
 
+/** A number with its noun: 1 line, 2 lines. */
+export const counted = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`
+
 export const visible = (text: string): string =>
   text.replaceAll(
-    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g,
+    // Control characters, and those that turn the direction of text around.
+    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
     (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
   )
 

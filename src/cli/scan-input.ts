@@ -154,6 +154,8 @@ function timeAtFront(bytes: Buffer, arrivalMs: number): number {
 }
 
 function streamed(stream: NodeJS.ReadableStream, { name, id, source, service, arrivalMs }: Facts): ScanInput {
+  // An input may fail before its turn comes: reading it then says so.
+  stream.on('error', () => undefined)
   const chunks = stream[Symbol.asyncIterator]()
   let base = 0
   let kept = Buffer.alloc(0)

@@ -1,10 +1,10 @@
 import { loadPatterns, redactOf } from '../app.js'
 import { severities, type Severity } from '../catalog/schema.js'
-import { parseConfig } from '../config/config.js'
 import { createPipeline } from '../pipeline.js'
 import { eventToWire, problemToWire } from '../server/wire.js'
 import { readArguments, UsageError } from './arguments.js'
-import { createPrinter, wantsColour } from './print.js'
+import { configHere } from './config-file.js'
+import { counted, createPrinter, wantsColour } from './print.js'
 import { scanInputs, type ScanReport } from './scan-input.js'
 
 export const scanHelp = `faultline scan [options] FILE…|-
@@ -28,10 +28,7 @@ export async function scan(args: readonly string[]): Promise<number> {
   const failOn = severityOf(values['fail-on'])
   if (positionals.length === 0) throw new UsageError('name the files to scan, or - for standard input')
   const startedMs = Date.now()
-  const config = parseConfig({
-    environment: process.env,
-    flags: values.patterns ? { patterns: values.patterns } : {},
-  })
+  const config = configHere(values.patterns)
   const catalog = await loadPatterns(config, { bundled: !values['no-bundled'] }).load()
   const pipeline = createPipeline({
     catalog,
@@ -102,6 +99,6 @@ function sayText(summary: Summary): string {
   const matches = Object.entries(summary.matches)
     .toSorted(([, a], [, b]) => b - a)
     .map(([type, count]) => `  ${String(count).padStart(8)}  ${type}\n`)
-  const head = `${summary.lines} lines (${summary.bytes} bytes) in ${(summary.elapsed_ms / 1000).toFixed(2)} s: ${summary.records_matched} records matched, ${summary.failures} failures, ${summary.incidents} incidents\n`
+  const head = `${counted(summary.lines, 'line')} (${counted(summary.bytes, 'byte')}) in ${(summary.elapsed_ms / 1000).toFixed(2)} s: ${counted(summary.records_matched, 'record')} matched, ${counted(summary.failures, 'failure')}, ${counted(summary.incidents, 'incident')}\n`
   return `${head}${matches.join('')}`
 }

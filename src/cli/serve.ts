@@ -1,9 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs'
 import { pino } from 'pino'
 import { startApp } from '../app.js'
-import { parseJson } from '../catalog/json.js'
-import { ConfigError, parseConfig, unknownVariables, type Config } from '../config/config.js'
+import { parseConfig, unknownVariables, type Config } from '../config/config.js'
 import { readArguments, UsageError, wholeNumber } from './arguments.js'
+import { readConfigFile } from './config-file.js'
 import { createPrinter, wantsColour } from './print.js'
 import { bundledScenario, startDemo, type Demo } from './demo.js'
 
@@ -20,8 +19,6 @@ Watches log files, takes logs by push, and serves the API and the live stream.
   --patterns DIR    a folder of pattern files, besides the bundled ones; may be given several times
   --demo            with nothing to watch, play the bundled outage
 `
-
-const configDefault = 'faultline.json'
 
 /** Runs the service until SIGINT or SIGTERM. */
 export async function serve(args: readonly string[]): Promise<number> {
@@ -56,21 +53,6 @@ export async function serve(args: readonly string[]): Promise<number> {
     await demo?.remove()
   }
   return exitCode()
-}
-
-function readConfigFile(path: string | undefined): { name: string; raw: unknown } | undefined {
-  const name = path ?? configDefault
-  if (path === undefined && !existsSync(name)) return undefined
-  try {
-    return { name, raw: parseJson(readFileSync(name, 'utf8'), name) }
-  } catch (cause) {
-    throw new ConfigError(
-      cause instanceof Error && cause.name === 'JsonError'
-        ? cause.message
-        : `configuration ${name} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
-      { cause },
-    )
-  }
 }
 
 const withDemo = (config: Config, { folder, paths }: Demo, data: string | undefined): Config => ({

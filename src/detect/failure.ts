@@ -71,7 +71,8 @@ function groupValue(match: Match, name: string): string {
 export function fillCaptures(text: string, captures: Readonly<Record<string, string>>): string {
   return text.replaceAll(
     /\{(\w+)(?:\|([^{}]*))?\}/g,
-    (_, name: string, otherwise: string | undefined) => captures[name] ?? otherwise ?? '—',
+    (_, name: string, otherwise: string | undefined) =>
+      (Object.hasOwn(captures, name) ? captures[name] : otherwise) ?? '—',
   )
 }
 

@@ -95,7 +95,7 @@ export function decodeRecord(record: LogRecord, options: DecodeOptions): Decoded
 export function decodeText(text: string, options: DecodeOptions): Decoded {
   const lines: { text: string; wrapper: Unwrapped }[] = []
   const unfinished = new Map<string, (typeof lines)[number]>()
-  for (const printed of text.replace(/\r$/, '').split(/\r?\n/)) {
+  for (const printed of text.replaceAll('\u0000', '').replace(/\r$/, '').split(/\r?\n/)) {
     const wrapper = unwrap(printed)
     const begun = unfinished.get(wrapper.stream)
     const line = begun ?? { text: '', wrapper }

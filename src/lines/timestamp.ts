@@ -12,7 +12,7 @@ export type Stamp = Readonly<{ ms: number; start: number; end: number }>
 const months = 'janfebmaraprmayjunjulaugsepoctnovdec'
 const monthName = '(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)'
 const clock = String.raw`(?<hour>[01]?\d|2[0-3]):(?<minute>[0-5]\d):(?<second>[0-5]\d|60)(?:[.,:](?<fraction>\d{1,9}))?`
-const zone = String.raw`(?: ?(?<zone>Z|UTC|GMT|[+-]\d{2}:?\d{2}|[+-]\d{2}(?![\d:]))(?![A-Za-z]))?`
+const zone = String.raw`(?: ?(?<zone>Z|UTC|GMT|[ECMP][SD]T|CES?T|EES?T|WES?T|BST|MSK|JST|AE[SD]T|NZ[SD]T|[+-]\d{2}:?\d{2}|[+-]\d{2}(?![\d:]))(?![A-Za-z]))?`
 
 /** What may stand before the time in the first line of a record: a bracket, a few short words (level, pid, host, file). */
 const lead = String.raw`^(?:[^\s]{1,64}[ \t]+){0,3}?[[("'|<]{0,2}`
@@ -100,8 +100,16 @@ function fromGroups(groups: Record<string, string | undefined>, hints: Hints): n
   return candidates.toSorted((a, b) => Math.abs(a - hints.arrivalMs) - Math.abs(b - hints.arrivalMs))[0]
 }
 
+/** Abbreviations that servers print, as Postgres reads them by default (its Default abbreviation set); CST is the American one. */
+const zoneHours: Readonly<Record<string, number>> = {
+  EST: -5, EDT: -4, CST: -6, CDT: -5, MST: -7, MDT: -6, PST: -8, PDT: -7, CET: 1, CEST: 2, EET: 2, EEST: 3, WET: 0, WEST: 1,
+  BST: 1, MSK: 3, JST: 9, AEST: 10, AEDT: 11, NZST: 12, NZDT: 13,
+} // prettier-ignore
+
 function zoneOffsetMs(text: string | undefined): number | undefined {
   if (text === undefined) return undefined
+  const named = zoneHours[text]
+  if (named !== undefined) return named * 3_600_000
   const parts = /^([+-])(\d{2}):?(\d{2})?$/.exec(text)
   if (!parts) return 0
   const minutes = Number(parts[2]) * 60 + Number(parts[3] ?? 0)

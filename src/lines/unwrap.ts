@@ -27,6 +27,8 @@ const rfc3164 =
   /^(?:<\d{1,3}>)?(?:((?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]\d \d{2}:\d{2}:\d{2}(?:\.\d{1,6})?) ([\w.:-]+) ([A-Za-z_][\w./()-]{0,63})(?:\[(\d+)\])?|(\d{4}-\d{2}-\d{2}T[\d:.]+(?:Z|[+-]\d{2}:?\d{2})) ([\w.:-]+) (?:([A-Za-z_][\w./()-]{0,63})\[(\d+)\]|(kernel))): ?/
 // `docker compose logs` and pm2: NAME-1  | TEXT, 0|NAME  | TEXT
 const prefixed = /^(?:([a-z][\w.-]*[-_]\d+) +\| |\d+\|([\w.-]+) +\| )/
+// What `docker compose logs -t` and `pm2 --time` put before each line, those of a traceback too.
+const engineTime = /^(\d{4}-\d{2}-\d{2}T[\d:]{8}(?:\.\d{9}Z(?= )|(?=: ))):? /
 // rsyslog writes control characters inside a message as #ooo (octal)
 const rsyslogEscape = /#(0[0-3][0-7])/g
 
@@ -41,7 +43,7 @@ export const stripColour = (text: string): string => (/[\u001b\\]/.test(text) ? 
 export function unwrap(line: string): Unwrapped {
   let unwrapped = takeOff(line)
   // A runtime may log what another engine's file holds: each layer has its own stream, and the inner time is the truer one.
-  for (let layers = 1; layers < layersMax && unwrapped.text.startsWith('{"log":') && !unwrapped.partial; layers++) {
+  for (let layers = 1; layers < layersMax && isWrapped(unwrapped.text) && !unwrapped.partial; layers++) {
     const inner = takeOff(unwrapped.text)
     if (inner.text === unwrapped.text) break
     unwrapped = {
@@ -54,6 +56,8 @@ export function unwrap(line: string): Unwrapped {
   const text = stripColour(unwrapped.text)
   return text === unwrapped.text ? unwrapped : { ...unwrapped, text }
 }
+
+const isWrapped = (text: string): boolean => text.startsWith('{"log":') || cri.test(text)
 
 function takeOff(line: string): Unwrapped {
   const first = line.charCodeAt(0)
@@ -93,7 +97,10 @@ function takeOff(line: string): Unwrapped {
   const found = prefixed.exec(line)
   if (!found) return bare(line)
   const service = found[1]?.replace(/[-_]\d+$/, '') ?? found[2]
-  return { stream: found[1] ?? found[2] ?? '', text: line.slice(found[0].length), partial: false, service }
+  const rest = line.slice(found[0].length)
+  const stamp = engineTime.exec(rest)
+  const text = stamp ? rest.slice(stamp[0].length) : rest
+  return { stream: found[1] ?? found[2] ?? '', text, partial: false, service, time: stamp?.[1] }
 }
 
 function unwrapJournal(line: string): Unwrapped | undefined {

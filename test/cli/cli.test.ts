@@ -191,7 +191,7 @@ test('patterns check names file, pattern and reason, and ends with 1; a good fol
 })
 
 test.each([
-  [['nonsense'], 2, '"nonsense" is not one of serve, scan, detect, patterns'],
+  [['nonsense'], 2, '"nonsense" is not one of serve, scan, detect, explain, patterns'],
   [['scan'], 2, 'name the files to scan'],
   [['scan', '--frobnicate', 'x'], 2, '--frobnicate'],
   [['scan', '--fail-on', 'awful', 'x'], 2, '--fail-on'],

@@ -455,6 +455,19 @@ describe('lines under another name', () => {
     expect(decodeLog('0|checkout | failed\n')).toMatchObject({ text: 'failed', service: 'checkout' })
   })
 
+  test.each([
+    ['docker compose logs -t', (line: string) => `api-1  | 2026-11-21T10:00:00.000000000Z ${line}`],
+    ['pm2 --time', (line: string) => `0|api  | 2026-11-21T10:00:00: ${line}`],
+    [
+      'CRI in syslog',
+      (line: string) => `Nov 21 10:00:00 web-1 kubelet[12]: 2026-11-21T10:00:00.000Z stderr F ${line}`,
+    ],
+  ])('%s: the lines of a traceback stay together', (_, wrap) => {
+    const lines = ['Traceback (most recent call last):', '  File "a.py", line 1', 'KeyError: 1']
+
+    expect(decodeLog(`${lines.map(wrap).join('\n')}\n`)).toMatchObject({ text: lines.join('\n'), timeMs: ten })
+  })
+
   test('a table is no prefix', () => {
     expect(decodeLog('id | name\n')).toMatchObject({ text: 'id | name', service: undefined })
   })

@@ -57,3 +57,21 @@ describe('a line that has a failure', () => {
     expect(said(text)).toBeUndefined()
   })
 })
+
+describe('a line that has a failure, though its words are those of talk', () => {
+  test.each([
+    `import job 12 aborted: ${failure}`,
+    `import of customers.csv failed: ${failure}`,
+    `2026-11-21 10:00:00 ERROR chat message could not be stored: ${failure}`,
+    `2026-11-21 10:00:00 ERROR saving customer message: ${failure}`,
+    `2026-11-21 10:00:00 ERROR failed to load user: "bob": ${failure}`,
+    `2026-11-21 10:00:00 ERROR node role=user-db state=down: ${failure}`,
+    `2026-11-21 10:00:00 ERROR could not load system prompt, role=system: ${failure}`,
+    `if this persists, restart: ${failure}`,
+    `if upload: ${failure}`,
+    `RESOLVED address 10.0.0.5 but ${failure}`,
+    JSON.stringify({ level: 'error', request: `GET /x failed: ${failure}`, msg: 'x' }),
+  ])('%s', (text) => {
+    expect(said(text)).toBeUndefined()
+  })
+})

@@ -24,6 +24,8 @@ describe('the time at the front of a line is read as its program meant it', () =
     ['an offset over midnight', '2026-11-22T00:30:00+14:30', ten],
     ['a leap second', '2016-12-31T23:59:60Z', '2017-01-01T00:00:00.000Z'],
     ['java.util.logging', 'Nov 21, 2026 10:00:00 AM com.example.Orders place', ten],
+    ['Postgres in a named zone', '2026-11-21 05:00:00.123 EST [12] FATAL:  sorry', tenAndMs],
+    ['Postgres in summer', '2026-07-21 12:00:00 CEST [12] FATAL:  sorry', '2026-07-21T10:00:00.000Z'],
     ['java.util.logging, noon', 'Nov 21, 2026 12:00:00 PM com.example.Orders place', '2026-11-21T12:00:00.000Z'],
     ['java.util.logging, midnight', 'Nov 21, 2026 12:00:00 AM com.example.Orders place', '2026-11-21T00:00:00.000Z'],
     ['Python logging', '2026-11-21 10:00:00,123 - app.db - ERROR - failed', tenAndMs],
