@@ -15,7 +15,7 @@ const testRun =
   /^\s*(?:[|>│]\s*)?(?:[✓✔√✗✘✕×❯](?! \[ERROR\])|(?:not )?ok \d+\b|=== (?:RUN|PAUSE|CONT|NAME)\b|--- (?:PASS|FAIL|SKIP):|(?:PASS|FAIL) +\S+\.(?:test|spec)\.|\w+_test\.go:\d+: )|\bPASSED\b|^(?:FAILED|ERROR|SKIPPED|XFAIL) \S+\.py::|\.py::\S+ (?:FAILED|SKIPPED|XFAIL)|^test_?\w* \([\w.]+\)(?: \.\.\.|$)| \.\.\. (?:ok|FAILED|ERROR|ignored|skipped\b.*)$|\.(?:test|spec)\.[cm]?[jt]sx? > /
 
 const chatBefore =
-  /\brole["']?[=:] ?["']?(?:user|assistant|system)\b(?!-)|\b(?:[Uu]ser|[Cc]hat|[Aa]ssistant|[Cc]ustomer) (?:said|asks?|asked|wrote|replied|message(?:[:=] ?["']| from\b))|\b(?:User|Human|Assistant|Customer): "|^(?:>+ ?)?(?:user|human|assistant|Q|A): |\b(?:how (?:do|can|to) (?:I|we|you|fix|solve)|what does)\b|\b(?:thought|final answer): |\baction: \w+\(/
+  /\brole["']?[=:] ?["']?(?:user|assistant|system)\b(?!-)|\b(?:[Uu]ser|[Cc]hat|[Aa]ssistant|[Cc]ustomer) (?:said|asks?|asked|wrote|replied|message(?:[:=] ?["']| from\b))|\b(?:User|Human|Assistant|Customer): "|^(?:>+ ?)?(?:user|human|assistant|Q|A): |\b(?:how (?:do|can|to) (?:I|we|you|fix|solve)|what does)\b|\b(?:thought|observation|final answer): |\baction: \w+\(/
 const chatRole = /^role=(?:user|assistant|human)$|["']role["']: ?["'](?:user|assistant|human)["']/m
 const chatFields =
   /^(?:prompt|question|user_?(?:message|input|query|prompt)|chat_?message|messages|completion|conversation)$/i
@@ -26,23 +26,23 @@ const requestFields =
   /^(?:path|uri|request_uri|referr?er|http_referr?er|user_?agent|http_user_agent|query_string|http\.target)$/i
 
 const sourceCode =
-  /^\s*(?:\d+ *\| *|> *\d+ *\| *|[+-] *)?(?:(?:raise|throw) (?:new )?[\w.]+(?:\(|$)|(?:return|await) (?:new )?[\w.]+\(.*[;({,)]\s*$|(?:self\.|this\.)?(?:_?logger|log|logging|console)\.\w+\(|(?:\} )?catch \(|except [\w.(][^"']*:\s*$|rescue [\w:]+(?: |$)|(?:el)?if (?:[("'!]|not |[\w.]+(?:\([^)]*\))? (?:in|==|!=|===|is|not|>|<) )|case [\w.]+:|from \S+ import \w|import (?:\{|\* as |\w+ from |[\w.*]+(?: as \w+)?;?\s*$)|(?:const|let|var) [\w{][^=]*= |def \w+\(|class \w+\(|(?:expect|describe|it|assert\w*)\(|#define |\/\/ |\/\*)/
+  /^\s*(?:\d+ *\| *|> *\d+ *\| *|[+-] *)?(?:(?:raise|throw) (?:new )?[\w.]+(?:\(|$)|(?:return|await) (?:new )?[\w.]+\(.*[;({,)]\s*$|(?:self\.|this\.)?(?:_?logger|log|logging|console)\.\w+\(|(?:\} )?catch \(|except [\w.(][^"']*:\s*$|rescue [\w:]+(?: |$)|(?:el)?if (?:[("'!]|not |[\w.]+(?:\([^)]*\))? (?:in|==|!=|===|is|not|>|<) )|case [\w.]+:|from \S+ import \w|import (?:\{|\* as |\w+ from |[\w.*]+(?: as \w+)?;?\s*$)|(?:const|let|var) [\w{][^=]*= |def \w+\(|class \w+\(|(?:expect|describe|it)\(|assert(?:\w*\(| )|#define |\/\/ |\/\*)/
 const helpText = /^\s*(?:-\w,? |--[a-z][\w-]+(?:[ =,<[]|$))/
 const commit =
-  /^\s*(?:\* |commit )?[0-9a-f]{7,40}:? (?:\([^)]*\) )?(?:Merge|Revert|Bump|[Ff]ix(?:e[sd])?|[Hh]andled?|[Aa]dd(?:s|ed)?|feat|chore|docs|test|refactor|ci|build|perf|style)\b|^\s*[-*] (?:fix|feat|chore|docs|test|refactor|perf)(?:\([^)]*\))?!?: /
+  /^\s*(?:\* |commit )?[0-9a-f]{7,40}:? (?:\([^)]*\) )?(?:Merge|Revert|Bump|[Ff]ix(?:e[sd])?|[Hh]andled?|[Aa]dd(?:s|ed)?|feat|chore|docs|test|refactor|ci|build|perf|style)\b|^\s*[-*] (?:(?:fix|feat|chore|docs|test|refactor|perf)(?:\([^)]*\))?!?: |(?:Fix(?:ed|es)?|Add(?:ed|s)?|Changed?|Removed?|Handle[ds]?|Improved?) )/
 const statement =
-  /\b(?:LOG|DEBUG): {1,2}(?:duration: [\d.]+ ms {1,2})?(?:statement|execute [^:]*): |^\[parameters: | CMD \(|\bCOMMAND=|\bSTATEMENT: |\bgrep (?:-\w+ )*|\bsqlalchemy\.engine/
+  /\b(?:LOG|DEBUG): {1,2}(?:duration: [\d.]+ ms {1,2})?(?:statement|execute [^:]*): |^\[parameters: | CMD \(|\bCOMMAND=|\bSTATEMENT: |\bgrep (?:-\w+ )*|\bsqlalchemy\.engine|^##\[(?:group|command)\]/
 const ended =
   /\[(?:RESOLVED|RECOVERED|[Rr]esolved|[Rr]ecovered)\]|\bRESOLVED: |\b(?:retry succeeded|succeeded (?:after|on) (?:a |the )?(?:retry|attempt))/
 
 /** Files that people read, where a log shows them: tables, message catalogues, rules of monitors, settings. */
 const document =
-  /^\s*\|.*\|\s*$|^\s*"[\w-]+(?:\.[\w-]+)+": "[^"]*",?\s*$|^[a-z][\w-]*(?:\.[\w-]+)+=[A-Z]|^\s*<string name=|^(?:\s+|\s*- )(?:alert|expr|summary|description|title|msgid|msgstr): |^\s*[\w.-]+ = \[|^\s*['"]?\w+['"]?: \{ ?(?:description: |type: (?:object|string|array|integer|boolean|number)\b)/
+  /^\s*\|.*\|\s*$|^\s*"[\w-]+(?:\.[\w-]+)+": "[^"]*",?\s*$|^[a-z][\w-]*(?:\.[\w-]+)+=[A-Z]|^\s*<string name=|^(?:\s+|\s*- )(?:alert|expr|summary|description|title): |^\s*(?:msgid|msgstr) "|^\s+- ["']?[\w ]+["']?$|^\s*[\w.-]+ = \[|^\s*['"]?\w+['"]?: \{ ?(?:description: |type: (?:object|string|array|integer|boolean|number)\b)/
 const publication =
   /\b(?:commit message|code review|review comment|comment|transcript|survey|rss item|dataset row|lesson|tutorial|blog|article|user story|ticket|issue|subject|document|FAQ)\b[^"]*"[^"]*$|\bcommit [0-9a-f]{7,40}\b|\bticket [A-Z]+-\d+ /i
 /** Fields that hold what people wrote. */
 const writtenFields =
-  /^(?:text|titles?|subject|content|summary|caption|comments?|notes?|answer|resolution|lesson|topic|headline|label|commit_message|changelog|docstring|usage|help|test_name|testcase|[\w.]+\.title)$/i
+  /^(?:q|query|search|text|titles?|subject|content|summary|caption|comments?|notes?|answer|resolution|lesson|topic|headline|label|commit_message|changelog|docstring|usage|help|test_name|testcase|[\w.]+\.title)$/i
 /** The field, in JSON or logfmt that is no log record, whose quoted value a place is in. */
 const quotedField = /(?:^|[\s{,([])["']?([\w.]+)["']?\s*[:=]\s*[[{(]?(?:[^"]*, ?)?"[^"]*$/
 
@@ -95,7 +95,8 @@ function isChat({ printed, at, line, field }: Place): boolean {
 function isDocument({ printed, at, line, field }: Place): boolean {
   if (!isCalm(line)) return false
   const before = printed.slice(0, at)
-  const inside = field ?? quotedField.exec(before)?.[1]
+  // A match may begin with the quotation mark.
+  const inside = field ?? quotedField.exec(printed.slice(0, at + 1))?.[1]
   return (
     document.test(printed) ||
     publication.test(before) ||
