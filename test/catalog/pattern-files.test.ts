@@ -365,6 +365,14 @@ describe('the bundled catalogue', () => {
     expect(catalog.patterns.length).toBeGreaterThan(50)
   })
 
+  test('has at least two examples and two innocent neighbours for every pattern', () => {
+    const few = catalog.patterns.filter(
+      ({ examples }) => examples && (examples.match.length < 2 || examples.ignore.length < 2),
+    )
+
+    expect(few.map(({ id }) => id)).toEqual([])
+  })
+
   test('has no pattern without an atom', () => {
     const without = catalog.patterns.filter(({ atoms }) => atoms === undefined || atoms.length === 0)
 
