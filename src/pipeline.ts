@@ -15,7 +15,7 @@ import { createTopology } from './correlate/topology.js'
 import { createClocks } from './detect/clocks.js'
 import { createDetector, type FailureChange, type KeyState } from './detect/detector.js'
 import type { Match } from './detect/failure.js'
-import { decodeRecord, decodeText, type Decoded } from './lines/decode.js'
+import { decodeRecord, timeOf, type Decoded } from './lines/decode.js'
 import { eventTime, type Dated } from './lines/event-time.js'
 import type { Line, LogRecord } from './lines/record.js'
 import { createScan } from './lines/scan.js'
@@ -178,8 +178,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   function timeBefore(batch: Batch, source: Source, offset: number): number | undefined {
     let { atMs } = source.reading
     const hints = hintsOf(batch, () => atMs ?? undefined)
-    for (const line of linesBetween(batch, source.reading.to, offset))
-      atMs = decodeText(line, { hints, redact: (text) => text }).timeMs ?? atMs
+    for (const line of linesBetween(batch, source.reading.to, offset)) atMs = timeOf(line, hints) ?? atMs
     source.reading = { to: Math.max(offset, source.reading.to), atMs }
     return atMs ?? undefined
   }
@@ -189,7 +188,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     if (zoneOf(batch.source) === 'UTC') return
     const [line] = linesBefore(batch, position).slice(-1)
     const hints = hintsOf(batch, () => timeBefore(batch, source, position))
-    const atMs = line === undefined ? undefined : decodeText(line, { hints, redact: (text) => text }).timeMs
+    const atMs = line === undefined ? undefined : timeOf(line, hints)
     source.reading = { to: position, atMs: atMs ?? source.reading.atMs }
   }
 

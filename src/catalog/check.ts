@@ -1,13 +1,14 @@
-import { decodeText, type DecodeOptions } from '../lines/decode.js'
+import { decodeText } from '../lines/decode.js'
 import { atomBytesGood } from './atoms.js'
 import type { Catalog, CompiledPattern, FailureType, Problem } from './compile.js'
+import { unwritten } from './draft.js'
+import { plainly } from './examples.js'
 import { createMatcher, matchPattern, type Matcher } from './matcher.js'
 import { parseRegex, some } from './regex.js'
 
 /** What a pattern file's author would want to be told besides what keeps a pattern from going live. */
 
-/** How the examples are read; the origin is that of a service that nobody's scope names. */
-const plainly: DecodeOptions = { hints: { toUtcMs: () => 0, arrivalMs: 0 }, redact: (text) => text }
+/** Examples are said to come from a service that nobody's scope names. */
 const origin = { service: 'app', source: 'file:/app.log' }
 /** Wide repeats with a higher count than this make a Set of patterns many times slower. */
 const countedRepeatMax = 50
@@ -110,8 +111,8 @@ function holes(type: FailureType, { patterns }: Catalog): Problem[] {
       const who = without.length === own.length ? 'none of its patterns' : `not ${without[0]?.id}`
       return [`{${name}} in its texts is captured by ${who}; {${name}|other words} says something without it`]
     })
-  const unwritten = texts.includes('TODO') ? ['its texts still say TODO'] : []
-  return [...problems, ...unwritten].map((message) => ({
+  const drafted = texts.includes(unwritten) ? [`its texts still say ${unwritten}`] : []
+  return [...problems, ...drafted].map((message) => ({
     file: type.file,
     pattern: undefined,
     message: `${type.type}: ${message}`,

@@ -5,6 +5,9 @@ import { type FailureEntry, type Family, type Pattern } from './schema.js'
 
 /** A first version of a pattern, from one line that it should match. */
 
+/** What stands in a draft where its author is to write; `patterns check` says so while it does. */
+export const unwritten = 'TODO'
+
 export type DraftOptions = Readonly<{ family: string; type: string | undefined }>
 
 /** What changes from one line to the next, as people print it, and the expression that stands for it. First ones first. */
@@ -49,7 +52,7 @@ export function draftFamily(decoded: Decoded, raw: string, { family, type }: Dra
     message,
     examples: {
       match: [raw],
-      ignore: ['TODO: the nearest line that is no failure, for instance the same operation when it succeeds'],
+      ignore: [`${unwritten}: the nearest line that is no failure, for instance the same operation when it succeeds`],
     },
   }
   const failure: FailureEntry = {
@@ -58,28 +61,32 @@ export function draftFamily(decoded: Decoded, raw: string, { family, type }: Dra
     severity: 'medium',
     category: 'platform',
     component: '$service',
-    threshold: { count: 1, window: '1h', why: 'TODO: why so many in an hour are a failure and one less is not' },
+    threshold: {
+      count: 1,
+      window: '1h',
+      why: `${unwritten}: why so many in an hour are a failure and one less is not`,
+    },
     group_by: ['service'],
     patterns: [pattern],
     caused_by: [],
     suppresses: [],
     explanation: {
-      root_cause: 'TODO: what it means here, in one or two sentences',
-      recommendations: ['TODO: what to check first, with the command'],
+      root_cause: `${unwritten}: what it means here, in one or two sentences`,
+      recommendations: [`${unwritten}: what to check first, with the command`],
       user_action_required: true,
     },
     impact: {
       services: [],
-      users: ['TODO: what users notice'],
+      users: [`${unwritten}: what users notice`],
       data_loss_risk: 'low',
       recovery_time: '5-15 minutes',
     },
     recovery: {
-      immediate: ['TODO: the first thing to do'],
+      immediate: [`${unwritten}: the first thing to do`],
       automated: [],
       manual: [],
-      rollback: ['TODO: how to undo it'],
-      prevention: ['TODO: what prevents it'],
+      rollback: [`${unwritten}: how to undo it`],
+      prevention: [`${unwritten}: what prevents it`],
     },
     escalation_level: 1,
   }

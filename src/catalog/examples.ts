@@ -3,7 +3,7 @@ import type { Catalog, CompiledPattern, Problem } from './compile.js'
 import { matchPattern } from './matcher.js'
 
 /** Examples are read as if they had come just now, in UTC, with nothing redacted. */
-const plainly: DecodeOptions = { hints: { toUtcMs: () => 0, arrivalMs: 0 }, redact: (text) => text }
+export const plainly: DecodeOptions = { hints: { toUtcMs: () => 0, arrivalMs: 0 }, redact: (text) => text }
 const shownCharactersMax = 120
 
 /** Runs every pattern over its own examples; one that fails them does not go live and becomes a problem. */

@@ -1,3 +1,4 @@
+import { text as readAll } from 'node:stream/consumers'
 import { parseArgs, type ParseArgsConfig } from 'node:util'
 
 /** A command called the wrong way; the message says what is expected. */
@@ -24,4 +25,17 @@ export function wholeNumber(text: string | undefined, flag: string): number | un
   if (text === undefined) return undefined
   if (!/^\d+$/.test(text)) throw new UsageError(`--${flag}: a whole number is expected, not "${text}"`)
   return Number(text)
+}
+
+/**
+ * The one text a command is about: its argument, or standard input without one or with `-`.
+ * @throws {UsageError} for more than one, and for an empty one
+ */
+export async function textArgument(positionals: readonly string[], command: string): Promise<string> {
+  const [given = '-', second] = positionals
+  if (second !== undefined)
+    throw new UsageError(`${command} takes one text; put it in quotes ("${second}" is too much)`)
+  const text = given === '-' ? await readAll(process.stdin) : given
+  if (text.trim() === '') throw new UsageError(`${command}: there is no text`)
+  return text
 }

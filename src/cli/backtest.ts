@@ -5,10 +5,12 @@ import type { Catalog } from '../catalog/compile.js'
 import type { FailureEvent } from '../changes.js'
 import type { Match } from '../detect/failure.js'
 import { createPipeline } from '../pipeline.js'
-import { readArguments, UsageError } from './arguments.js'
+import { readArguments, UsageError, wholeNumber } from './arguments.js'
 import { configHere } from './config-file.js'
-import { columnsOf, counted, createPainter, visible, wantsColour, wrapped } from './print.js'
+import { columnsOf, counted, createPainter, sayProblem, visible, wantsColour, wrapped } from './print.js'
 import { scanInputs } from './scan-input.js'
+
+const samplesDefault = 3
 
 export const backtestHelp = `faultline patterns backtest [options] FILE --against GLOB …
 
@@ -18,7 +20,7 @@ a more specific type of theirs suppresses yours in the same record, as it would 
   --against GLOB      logs (plain or .gz) to read; may be given several times
   --no-bundled        without the bundled patterns
   --json              one JSON object for each pattern, then one for each failure
-  --samples N         so many sample records for each pattern (default 3)
+  --samples N         so many sample records for each pattern (default ${samplesDefault})
 `
 
 const hourMs = 3_600_000
@@ -34,15 +36,13 @@ export async function backtest(args: readonly string[]): Promise<number> {
     against: { type: 'string', multiple: true },
     'no-bundled': { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
-    samples: { type: 'string', default: '3' },
+    samples: { type: 'string' },
   })
   const [name, ...others] = positionals
   if (name === undefined || others.length > 0) throw new UsageError('patterns backtest: one pattern file is expected')
   if (!name.endsWith('.json')) throw new UsageError(`patterns backtest: a .json file is expected, not ${name}`)
   if (!values.against) throw new UsageError('patterns backtest: --against GLOB is expected: the logs to read')
-  const samplesMax = Number(values.samples)
-  if (!Number.isInteger(samplesMax) || samplesMax < 0)
-    throw new UsageError(`--samples: a whole number is expected, not "${values.samples}"`)
+  const samplesMax = wholeNumber(values.samples, 'samples') ?? samplesDefault
   const file = resolve(name)
   const config = configHere([file])
   const catalog = await loadPatterns(config, { bundled: !values['no-bundled'] }).load()
@@ -68,8 +68,9 @@ export async function backtest(args: readonly string[]): Promise<number> {
     },
   })
   const problems = catalog.problems.filter((problem) => problem.file === file)
-  for (const { pattern, message } of problems)
-    process.stderr.write(`faultline: ${name}: ${pattern ? `${pattern}: ` : ''}${message}\n`)
+  for (const problem of problems)
+    process.stderr.write(`faultline: ${sayProblem(problem)}
+`)
   const report = { catalog, own, raised, lines, logs: logs.length }
   if (own.size > 0) process.stdout.write(values.json ? asJson(report) : asText(report))
   return unreadable > 0 || problems.length > 0 ? 2 : 0

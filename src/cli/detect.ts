@@ -4,6 +4,7 @@ import { createTextDetector } from '../correlate/text.js'
 import { detectionToWire } from '../server/wire.js'
 import { readArguments, UsageError } from './arguments.js'
 import { configHere } from './config-file.js'
+import { sayProblem } from './print.js'
 
 export const detectHelp = `faultline detect [options]
 
@@ -23,8 +24,9 @@ export async function detect(args: readonly string[]): Promise<number> {
   if (positionals.length > 0) throw new UsageError(`detect reads standard input; "${positionals[0]}" is too much`)
   const config = configHere(values.patterns)
   const catalog = await loadPatterns(config, { bundled: !values['no-bundled'] }).load()
-  for (const { file, pattern, message } of catalog.problems)
-    process.stderr.write(`faultline: ${file}: ${pattern ? `${pattern}: ` : ''}${message}\n`)
+  for (const problem of catalog.problems)
+    process.stderr.write(`faultline: ${sayProblem(problem)}
+`)
   const detectIn = createTextDetector(catalog, { redact: redactOf(config) })
   let broken = 0
   let number = 0

@@ -1,4 +1,3 @@
-import { text as readAll } from 'node:stream/consumers'
 import { loadPatterns, redactOf } from '../app.js'
 import type { Catalog, FailureType } from '../catalog/compile.js'
 import { explainMatches, type NearMiss, type Verdict } from '../catalog/verdicts.js'
@@ -7,9 +6,9 @@ import { createTextDetector, explainDetection, type Detection } from '../correla
 import { decodeText, type Decoded } from '../lines/decode.js'
 import { createFramer, type LogRecord } from '../lines/record.js'
 import { zoneRule, type Hints } from '../lines/timestamp.js'
-import { readArguments, UsageError } from './arguments.js'
+import { readArguments, textArgument } from './arguments.js'
 import { configHere } from './config-file.js'
-import { columnsOf, createPainter, visible, wantsColour, wrapped } from './print.js'
+import { columnsOf, createPainter, sayProblem, visible, wantsColour, wrapped } from './print.js'
 
 export const explainHelp = `faultline explain [options] [TEXT|-]
 
@@ -31,15 +30,12 @@ export async function explain(args: readonly string[]): Promise<number> {
     'no-bundled': { type: 'boolean', default: false },
     service: { type: 'string', default: origin },
   })
-  if (positionals.length > 1)
-    throw new UsageError(`explain takes one text; put it in quotes ("${positionals[1]}" is too much)`)
-  const [given = '-'] = positionals
-  const text = given === '-' ? await readAll(process.stdin) : given
-  if (text.trim() === '') throw new UsageError('explain: there is no text to explain')
+  const text = await textArgument(positionals, 'explain')
   const config = configHere(values.patterns)
   const catalog = await loadPatterns(config, { bundled: !values['no-bundled'] }).load()
-  for (const { file, pattern, message } of catalog.problems)
-    process.stderr.write(`faultline: ${file}: ${pattern ? `${pattern}: ` : ''}${message}\n`)
+  for (const problem of catalog.problems)
+    process.stderr.write(`faultline: ${sayProblem(problem)}
+`)
   const records = frame(text, config)
   const say = createSayer(catalog, { config, service: values.service })
   for (const [index, record] of records.slice(0, recordsMax).entries())

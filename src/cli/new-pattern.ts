@@ -1,11 +1,11 @@
 import { existsSync, writeFileSync } from 'node:fs'
-import { text as readAll } from 'node:stream/consumers'
 import { compileCatalog } from '../catalog/compile.js'
 import { draftFamily } from '../catalog/draft.js'
 import { proveExamples } from '../catalog/examples.js'
+import { sayIssues } from '../catalog/pattern-files.js'
 import { exampleCharactersMax, Family } from '../catalog/schema.js'
 import { decodeText } from '../lines/decode.js'
-import { readArguments, UsageError } from './arguments.js'
+import { readArguments, textArgument, UsageError } from './arguments.js'
 
 export const newPatternHelp = `faultline patterns new [options] [TEXT|-]
 
@@ -24,11 +24,7 @@ export async function newPattern(args: readonly string[]): Promise<number> {
     type: { type: 'string' },
     out: { type: 'string' },
   })
-  if (positionals.length > 1)
-    throw new UsageError(`patterns new takes one text; put it in quotes ("${positionals[1]}" is too much)`)
-  const [given = '-'] = positionals
-  const text = (given === '-' ? await readAll(process.stdin) : given).replace(/\r?\n$/, '')
-  if (text.trim() === '') throw new UsageError('patterns new: there is no text to begin from')
+  const text = (await textArgument(positionals, 'patterns new')).replace(/\r?\n$/, '')
   if (text.length > exampleCharactersMax)
     throw new UsageError(
       `patterns new: the text has ${text.length} characters, and an example may have ${exampleCharactersMax}; paste the one record`,
@@ -36,10 +32,7 @@ export async function newPattern(args: readonly string[]): Promise<number> {
   const decoded = decodeText(text, { hints: { toUtcMs: () => 0, arrivalMs: Date.now() }, redact: (each) => each })
   const family = draftFamily(decoded, text, { family: values.family, type: values.type })
   const { success, error } = Family.safeParse(family)
-  if (!success)
-    throw new UsageError(
-      `patterns new: ${error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ')}`,
-    )
+  if (!success) throw new UsageError(`patterns new: ${sayIssues(error).join('; ')}`)
   const { problems } = proveExamples(
     compileCatalog(
       {

@@ -2,21 +2,21 @@ import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { bundledPatterns, loadPatterns } from '../app.js'
 import { checkCatalog } from '../catalog/check.js'
-import type { Catalog, FailureType, Problem } from '../catalog/compile.js'
+import type { Catalog, FailureType } from '../catalog/compile.js'
 import { parseConfig } from '../config/config.js'
 import { problemToWire, typeToWire } from '../server/wire.js'
 import { readArguments, UsageError } from './arguments.js'
 import { backtest, backtestHelp } from './backtest.js'
 import { configHere } from './config-file.js'
 import { newPattern, newPatternHelp } from './new-pattern.js'
-import { counted } from './print.js'
+import { counted, sayProblem } from './print.js'
 
 const patternsHelp = `faultline patterns list [--json] [--patterns DIR …] [--no-bundled]
 faultline patterns check [--json] DIR
 faultline patterns backtest [options] FILE --against GLOB …
 faultline patterns new [options] [TEXT|-]
 
-list         the failure types, their thresholds and where each number comes from
+list      the failure types, their thresholds and where each number comes from
 check     reads a folder of pattern files as the service would, and says what is wrong: shape, expressions, examples, names.
           Exit code 1 when something is. Warnings, which do not change it: cost, examples that another pattern takes, patterns
           that never win, texts that name a value no pattern captures.
@@ -101,6 +101,3 @@ async function check(args: readonly string[]): Promise<number> {
   // A folder without patterns is most often the wrong folder.
   return own.length > 0 || checked.length === 0 ? 1 : 0
 }
-
-const sayProblem = ({ file, pattern, message }: Problem): string =>
-  `${file}: ${pattern === undefined ? '' : `${pattern}: `}${message}`

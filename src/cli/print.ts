@@ -1,9 +1,14 @@
+import type { Problem } from '../catalog/compile.js'
 import type { Severity } from '../catalog/schema.js'
 import type { Change } from '../changes.js'
 
 /** What people read in a terminal. Log text is data: control characters in it are made visible, so that it cannot drive the terminal. */
 
 const colours: Readonly<Record<Severity, string>> = { low: '36', medium: '33', high: '31', critical: '1;31' }
+
+/** What is wrong with a pattern file, in a line. */
+export const sayProblem = ({ file, pattern, message }: Problem): string =>
+  `${file}: ${pattern === undefined ? '' : `${pattern}: `}${message}`
 
 /** A number with its noun: 1 line, 2 lines. */
 export const counted = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`

@@ -2,7 +2,7 @@ import { closeSync, createReadStream, fstatSync, openSync, readSync } from 'node
 import { resolve } from 'node:path'
 import { createGunzip } from 'node:zlib'
 import { addCounters, noCounters, type Change, type Counters } from '../changes.js'
-import { decodeText } from '../lines/decode.js'
+import { timeOf } from '../lines/decode.js'
 import { batchBytesMax, leadBytes, type Batch } from '../lines/walk.js'
 import type { Outcome, Pipeline } from '../pipeline.js'
 import { identityOfBytes } from '../sources/file-identity.js'
@@ -147,7 +147,7 @@ const peekedLinesMax = 20
 function timeAtFront(bytes: Buffer, arrivalMs: number): number {
   const hints = { toUtcMs: () => 0, arrivalMs }
   for (const line of bytes.toString('utf8', 0, peeked.length).split('\n', peekedLinesMax)) {
-    const { timeMs } = decodeText(line, { hints, redact: (text) => text })
+    const timeMs = timeOf(line, hints)
     if (timeMs !== undefined) return timeMs
   }
   return -Infinity

@@ -4,7 +4,7 @@ import { createPipeline } from '../pipeline.js'
 import { eventToWire, problemToWire } from '../server/wire.js'
 import { readArguments, UsageError } from './arguments.js'
 import { configHere } from './config-file.js'
-import { counted, createPrinter, wantsColour } from './print.js'
+import { counted, createPrinter, sayProblem, wantsColour } from './print.js'
 import { scanInputs, type ScanReport } from './scan-input.js'
 
 export const scanHelp = `faultline scan [options] FILE…|-
@@ -58,8 +58,9 @@ export async function scan(args: readonly string[]): Promise<number> {
     },
   }
   const counters = await scanInputs(pipeline, positionals, report)
-  for (const { file, pattern, message } of catalog.problems)
-    process.stderr.write(`faultline: ${file}: ${pattern ? `${pattern}: ` : ''}${message}\n`)
+  for (const problem of catalog.problems)
+    process.stderr.write(`faultline: ${sayProblem(problem)}
+`)
   const summary = {
     type: 'summary',
     bytes: counters.bytes,

@@ -111,6 +111,10 @@ export function decodeText(text: string, options: DecodeOptions): Decoded {
   return decodeUnwrapped(lines[0]?.wrapper.margin === undefined ? apart : lines, options)
 }
 
+/** The time that a line of a log names, wrappers taken off; undefined when it names none. */
+export const timeOf = (line: string, hints: Hints): number | undefined =>
+  decodeText(line, { hints, redact: (text) => text }).timeMs
+
 type UnwrappedLine = Readonly<{ text: string; wrapper: Unwrapped }>
 
 function decodeUnwrapped(lines: readonly UnwrappedLine[], options: DecodeOptions): Decoded {
